@@ -1,0 +1,92 @@
+"""The seam between the daemon and whatever runs containers, as Docker 1.x had it (``daemon/execdriver``).
+
+The daemon knows this Protocol and nothing below it. `native` is the one driver: it speaks to the zygote and the shims
+(``shim/protocol.py``), which use `libcontainer`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from minidock.libcontainer.config import Config, ExecConfig
+from minidock.shim.protocol import ShimConfig
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended: `code` as a shell would say it (128+n for signal n), OOM kill seen, when (RFC 3339)."""
+
+    code: int
+    oom_killed: bool = False
+    error: str = ""
+    finished_at: str = ""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process that runs: its pid and start time (clock ticks, /proc/PID/stat field 22), seen from the host."""
+
+    pid: int
+    pid_start: int
+    started_at: str
+    warnings: tuple[str, ...] = ()
+    trace: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+
+
+class Running(Protocol):
+    """A started process, as long as this engine stays its owner. Close it (or leave the ``with``) to let it go its way."""
+
+    started: Started
+
+    def wait(self, timeout: float | None = None) -> Exit:
+        """Block until the exit; TimeoutError after `timeout` seconds."""
+        ...
+
+    def release(self) -> None:
+        """Say that what is due after the exit has been done: the shim ends without the after-exit entry."""
+        ...
+
+    def close(self) -> None:
+        """Hang up. The process goes on; after its exit the shim looks after itself."""
+        ...
+
+
+class ExecDriver(Protocol):
+    """Runs containers. Every method raises errors of `minidock.errors` (StartError and its children for a failed start)."""
+
+    name: str
+
+    def start(
+        self,
+        config: Config,
+        shim: ShimConfig,
+        *,
+        attach: socket.socket | None = None,
+        on_created: Callable[[int], None] | None = None,
+    ) -> Running:
+        """Start a container. `on_created(pid)` is called when its namespaces exist and before its command is executed
+        (that is when the network is put in). `attach` is the shim's end of a socketpair (closed here once sent)."""
+        ...
+
+    def exec(self, config: ExecConfig, shim: ShimConfig, *, attach: socket.socket | None = None) -> Running:
+        """Start one more process in a running container."""
+        ...
+
+    def attach(self, shim_socket: str, *, stdin: bool, stdout: bool, stderr: bool, detach_keys: str = "") -> socket.socket:
+        """A docker hijack stream (raw with a tty, 8-byte frames without) to a running shim."""
+        ...
+
+    def resize(self, shim_socket: str, rows: int, cols: int) -> None:
+        """Set the window size of the pty."""
+        ...
+
+    def wait(self, shim_socket: str, timeout: float | None = None) -> Exit | None:
+        """Block until that shim's process ends. None if the shim is already gone (read exit.json then)."""
+        ...
+
+    def own(self, shim_socket: str) -> Running | None:
+        """Become the owner of a running process's exit. None if the shim is already gone."""
+        ...

@@ -1,0 +1,246 @@
+"""What a container is to be, as frozen, JSON-able data: the input of this package, and all it knows of a container.
+
+As in runc's ``configs/``, this module holds values and no behaviour. The daemon builds a `Config` from an image and docker's
+options; the shim receives it as JSON (`to_json`, `from_json`); init carries it out. Nothing here names an image, a tag, a
+registry or a network: those are settled above, and arrive as paths, descriptors and numbers.
+
+Paths called *host paths* are on the machine that starts the container; all others are inside the container's root.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+HOST = "host"
+NEW = "new"
+
+
+@dataclass(frozen=True)
+class Namespaces:
+    """One entry per namespace of namespaces(7): ``"new"``, ``"host"``, or the path of one to join (/proc/PID/ns/X).
+
+    mnt is always new. cgroup: new means unshared after the process was placed in its cgroup. time: new means unshared and
+    given `TimeOffsets` before the fork that enters it.
+    """
+
+    pid: str = NEW
+    net: str = NEW
+    ipc: str = NEW
+    uts: str = NEW
+    user: str = HOST
+    cgroup: str = HOST
+    time: str = HOST
+
+
+@dataclass(frozen=True)
+class TimeOffsets:
+    """Seconds added to CLOCK_MONOTONIC and CLOCK_BOOTTIME in a new time namespace (time_namespaces(7))."""
+
+    monotonic: int = 0
+    boottime: int = 0
+
+
+@dataclass(frozen=True)
+class IdMap:
+    """One line of /proc/PID/uid_map: `size` ids from `container` on are the host's from `host` on (user_namespaces(7))."""
+
+    container: int
+    host: int
+    size: int
+
+
+@dataclass(frozen=True)
+class RootMount:
+    """How the root file system comes to be; what a graph driver answers to "how do I mount this layer?".
+
+    kind "overlay": `lower` are host paths of read-only layers, **topmost first**; `upper` and `work` host paths of the
+    writable layer (both "" for a read-only view). kind "bind": `source` is a host directory used as it is.
+    """
+
+    kind: str
+    lower: tuple[str, ...] = ()
+    upper: str = ""
+    work: str = ""
+    source: str = ""
+    readonly: bool = False
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One mount in the container: mount(8)'s words. `source` is a host path for type "bind".
+
+    options are mount(8) names (ro, nosuid, noexec, nodev, rbind, size=64m, mode=1777 …); propagation is private, rprivate,
+    shared, rshared, slave or rslave. `create` says what to make at `target` if nothing is there: "dir", "file" or "".
+    """
+
+    target: str
+    type: str = "bind"
+    source: str = ""
+    options: tuple[str, ...] = ()
+    propagation: str = "rprivate"
+    create: str = "dir"
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device node: kind c or b, numbers, mode, owner; `path` in the container (mknod(2); a bind in a user namespace)."""
+
+    path: str
+    kind: str
+    major: int
+    minor: int
+    mode: int = 0o666
+    uid: int = 0
+    gid: int = 0
+    host_path: str = ""
+
+
+@dataclass(frozen=True)
+class DeviceRule:
+    """One line of the device cgroup: allow or deny; type a, b or c; -1 is the wildcard ``*``; access of r, w, m."""
+
+    allow: bool
+    kind: str = "a"
+    major: int = -1
+    minor: int = -1
+    access: str = "rwm"
+
+
+@dataclass(frozen=True)
+class Cgroup:
+    """Where the container sits in every hierarchy, and what holds for it there.
+
+    `path` is below the mount point of each hierarchy, for example ``/minidock/<full id>``. `settings` are (file name, value)
+    pairs, written in order as given (``("memory.limit_in_bytes", "67108864")``): what to write is decided by
+    ``cgroups/{v1,v2}`` from docker's options, so that nobody below needs arithmetic.
+    """
+
+    path: str
+    devices: tuple[DeviceRule, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Rlimit:
+    """One resource limit, by its name in getrlimit(2) without RLIMIT_ and in lower case; -1 is unlimited."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Capability names without CAP_ (capabilities(7)), set by set."""
+
+    bounding: tuple[str, ...] = ()
+    effective: tuple[str, ...] = ()
+    permitted: tuple[str, ...] = ()
+    inheritable: tuple[str, ...] = ()
+    ambient: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Process:
+    """The process to run: what execve(2) gets, and who it is when it does.
+
+    `user` is docker's ``USER[:GROUP]``, names or numbers, looked up in the container's own /etc/passwd and /etc/group;
+    `groups` are further group names or numbers (--group-add). `tty` asks for a pty (of `rows` × `cols`; 0: unset).
+    `seccomp` is the host path of a cached BPF program ("" for none). `apparmor` and a negative oom_score_adj are tried
+    where the kernel has them; what cannot be had is a warning.
+    """
+
+    args: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    cwd: str = "/"
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    tty: bool = False
+    rows: int = 0
+    cols: int = 0
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    no_new_privileges: bool = False
+    seccomp: str = ""
+    apparmor: str = ""
+    rlimits: tuple[Rlimit, ...] = ()
+    oom_score_adj: int | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole container. `id` is the full 64 hex digits; `init` asks for a reaping pid 1 of ours in front of the process."""
+
+    id: str
+    root: RootMount
+    process: Process
+    hostname: str = ""
+    domainname: str = ""
+    namespaces: Namespaces = field(default_factory=Namespaces)
+    time_offsets: TimeOffsets = field(default_factory=TimeOffsets)
+    uid_map: tuple[IdMap, ...] = ()
+    gid_map: tuple[IdMap, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    devices: tuple[Device, ...] = ()
+    masked_paths: tuple[str, ...] = ()
+    readonly_paths: tuple[str, ...] = ()
+    readonly_root: bool = False
+    root_propagation: str = "rprivate"
+    sysctl: tuple[tuple[str, str], ...] = ()
+    cgroup: Cgroup | None = None
+    init: bool = False
+
+
+@dataclass(frozen=True)
+class ExecConfig:
+    """One more process in a running container (`pid` is its init, `pid_start` that process's start time in clock ticks)."""
+
+    container_id: str
+    pid: int
+    pid_start: int
+    process: Process
+    cgroup_path: str = ""
+    user_namespace: bool = False
+
+
+T = TypeVar("T")
+
+
+def to_json(value: Any) -> str:
+    """A config as JSON text; tuples become arrays, nested dataclasses objects."""
+    return json.dumps(dataclasses.asdict(value), separators=(",", ":"))
+
+
+def from_json(cls: type[T], text: str | bytes) -> T:
+    """Build `cls` (a dataclass of this module) from `to_json`'s text. Unknown fields are an error (TypeError)."""
+    return typing.cast(T, _build(cls, json.loads(text)))
+
+
+def _build(kind: Any, value: Any) -> Any:
+    """Give a JSON value the type that the annotation names: dataclasses, tuples of them, optionals, plain values."""
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None else _build(next(a for a in typing.get_args(kind) if a is not type(None)), value)
+    if origin is tuple:
+        args = typing.get_args(kind)
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(_build(args[0], v) for v in value)
+        return tuple(_build(a, v) for a, v in zip(args, value, strict=True))
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        hints = _hints(kind)
+        return kind(**{k: _build(hints[k], v) if k in hints else v for k, v in value.items()})
+    return value
+
+
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """get_type_hints, once per class: it evaluates source text, and a warm start has no time for that."""
+    if kind not in _HINTS:
+        _HINTS[kind] = typing.get_type_hints(kind)
+    return _HINTS[kind]
