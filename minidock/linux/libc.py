@@ -2,8 +2,8 @@
 
 Every other module of this package calls `syscall` (or a libc function through `libc`) and adds only a name, types and a man
 page. Calls hold the GIL (``ctypes.PyDLL``): between clone and execve there is one thread and nobody to hand the GIL to, and for
-calls of a microsecond releasing it costs more than it gives. A call that can block (waiting, reading) is made through Python's own
-`os`, which releases it.
+calls of a microsecond releasing it costs more than it gives. A call that can block (waiting, reading) is made through
+Python's own `os`, which releases it.
 """
 
 from __future__ import annotations
@@ -69,9 +69,7 @@ def syscall(name: str, *args: Arg, path: str | bytes | None = None) -> int:
 
     Returns the result. Raises OSError(errno, text, path) when the kernel answers -1.
     """
-    raw = [
-        ctypes.byref(a) if isinstance(a, ctypes.Structure) else ctypes.c_long(a) if isinstance(a, int) else a for a in args
-    ]
+    raw = [ctypes.byref(a) if isinstance(a, ctypes.Structure) else ctypes.c_long(a) if isinstance(a, int) else a for a in args]
     result = int(libc.syscall(ctypes.c_long(_NUMBERS.get(name) or number(name)), *raw))
     if result < 0:
         error = ctypes.get_errno()

@@ -1,0 +1,68 @@
+"""Files that are whole or not there, locks between processes, and paths that cannot leave a root."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from minidock.linux.libc import syscall
+from minidock.linux.trace import step, traced
+
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+@traced
+def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = RESOLVE_IN_ROOT) -> int:
+    """Open `path` as seen from the root `dirfd`: links and ``..`` cannot lead out (openat2(2)). Close-on-exec."""
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    return syscall("openat2", dirfd, os.fsencode(path), how, ctypes.sizeof(how), path=path)
+
+
+def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, mode: int = 0o600, durable: bool = True) -> None:
+    """Replace the file `path` by `data`, wholly or not at all: temporary name, fsync (unless not `durable`), rename.
+
+    `durable=False` is for what is worth nothing after a power cut, such as the run files of a container that is
+    removed when it ends. Raises OSError; the temporary file is gone then.
+    """
+    name = os.fspath(path)
+    temporary = f"{name}.{os.getpid()}.tmp"
+    with step("write", name):
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            try:
+                view = memoryview(data.encode() if isinstance(data, str) else data)
+                while view:
+                    view = view[os.write(fd, view) :]
+                if durable:
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.rename(temporary, name)
+        except OSError:
+            os.unlink(temporary)
+            raise
+
+
+@contextmanager
+def flock(path: str | os.PathLike[str], *, shared: bool = False, blocking: bool = True) -> Iterator[int]:
+    """Hold the lock file `path` (made if missing) for the time of a ``with`` (flock(2)); yields its descriptor.
+
+    Raises BlockingIOError when not `blocking` and somebody else holds it. The kernel frees it when the holder dies.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if blocking else fcntl.LOCK_NB))
+        yield fd
+    finally:
+        os.close(fd)
