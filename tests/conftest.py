@@ -1,0 +1,94 @@
+"""Rules for every test: what may be skipped, in what order, and what must be gone afterwards."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import leaks
+
+# The only good reasons to skip: name → (what the machine must lack, how that is seen). A skip for any other reason, or for
+# one of these on a machine that does have it, is a failure.
+REASONS: dict[str, Callable[[], bool]] = {
+    "cgroup-v1": lambda: Path("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists(),
+    "cgroup-v2": lambda: "memory" in _read("/sys/fs/cgroup/cgroup.controllers"),
+    "apparmor": lambda: _read("/sys/module/apparmor/parameters/enabled").startswith("Y"),
+    "root": lambda: os.geteuid() == 0,
+    "--all": lambda: False,
+}
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def needs(*features: str) -> None:
+    """Skip the running test when this machine lacks one of `features` (names of REASONS)."""
+    for feature in features:
+        if not REASONS[feature]():
+            pytest.skip(f"needs: {feature}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="the long tests too: twice-in-a-row chapters, 500 containers, bench")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--all"):
+        REASONS["--all"] = lambda: True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Quick tests first; measuring tests last, when nothing else runs beside them."""
+    order = ("unit", "linux", "cli", "notebooks", "browser", "bench")
+
+    def key(item: pytest.Item) -> tuple[bool, int]:
+        parts = item.path.relative_to(Path(__file__).parent).parts
+        return item.get_closest_marker("measuring") is not None, order.index(parts[0]) if parts[0] in order else len(order)
+
+    items.sort(key=key)
+    if not config.getoption("--all"):
+        kept = [i for i in items if i.get_closest_marker("all") is None]
+        config.hook.pytest_deselected(items=[i for i in items if i not in kept])
+        items[:] = kept
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, object, None]:
+    """A skip must have one of REASONS, and the reason must be true here."""
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
+    if not report.skipped or call.excinfo is None or hasattr(report, "wasxfail"):
+        return
+    reason = str(call.excinfo.value).removeprefix("Skipped: ")
+    feature = reason.removeprefix("needs: ")
+    if reason.startswith("needs: ") and feature in REASONS and not REASONS[feature]():
+        return
+    report.outcome = "failed"
+    report.longrepr = f"skipped without a reason that holds on this machine: {reason}"
+
+
+def _kernel_test(item: pytest.FixtureRequest) -> bool:
+    return item.path.relative_to(Path(__file__).parent).parts[0] in ("linux", "cli", "notebooks")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every kernel test: no mount, link, rule, cgroup, process, descriptor or file that was not there before."""
+    if not _kernel_test(request):
+        yield
+        return
+    gc.collect()
+    before = leaks.snapshot()
+    yield
+    gc.collect()
+    left = leaks.settled(before)
+    if left:
+        pytest.fail("left behind:\n  " + "\n  ".join(left), pytrace=False)
