@@ -12,6 +12,7 @@ lock. No connection crosses a fork: `LinkGraph` opens one per process and thread
     names(name, kind, id)          kind: container | network | volume; id: full id
     refs(ref, image)               "repo:tag" or "repo@digest" → image id "sha256:…"
     addresses(network, address, container)
+    cursors(network, last)         the address given last: the next one follows it, as docker's do
     ports(proto, host_ip, port, container)
 """
 
@@ -33,6 +34,8 @@ CREATE TABLE IF NOT EXISTS refs (ref TEXT PRIMARY KEY, image TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS refs_image ON refs (image);
 CREATE TABLE IF NOT EXISTS addresses (network TEXT NOT NULL, address TEXT NOT NULL, container TEXT NOT NULL,
     PRIMARY KEY (network, address));
+CREATE INDEX IF NOT EXISTS addresses_container ON addresses (container);
+CREATE TABLE IF NOT EXISTS cursors (network TEXT PRIMARY KEY, last TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS ports (proto TEXT NOT NULL, host_ip TEXT NOT NULL, port INTEGER NOT NULL, container TEXT NOT NULL,
     PRIMARY KEY (proto, host_ip, port));
 """
