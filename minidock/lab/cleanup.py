@@ -1,0 +1,196 @@
+"""Nothing stays behind: what a chapter leaves is found by its label, taken away at the next start, and asserted at the end.
+
+A chapter marks all it makes. Then a kernel that died in the middle costs nothing: the chapter's first cell finds the marks
+of its predecessor and takes everything away, and nothing that belongs to somebody else.
+
+    containers       the label ``minidock.chapter=03-namespaces``
+    processes        ``MINIDOCK_CHAPTER=03-namespaces`` in their environment (/proc/PID/environ)
+    mounts, files    below the chapter's scratch folder ``/tmp/minidock-lab-03``
+    links, cgroups,  a name (a comment, for a rule) that starts with ``lab03``
+    network namespaces, rules
+
+What the *engine* made for the chapter's containers carries the container's id. So `orphans` looks for ids that no container
+has: a cgroup, a veth or a folder of a container that is gone is a leak, whoever made it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+LABEL = "minidock.chapter"
+VARIABLE = "MINIDOCK_CHAPTER"
+_HEX_ID = re.compile(r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """One thing that should not be there: its `kind` (mount, link, cgroup, rule, process, netns, folder) and `name`."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The marks of one chapter ("03-namespaces"), all made from its name."""
+
+    chapter: str
+
+    @property
+    def prefix(self) -> str:
+        """What the names of links, cgroups, network namespaces and rule comments start with: ``lab03``."""
+        return f"lab{self.chapter.partition('-')[0]}"
+
+    @property
+    def scratch(self) -> Path:
+        """The folder for everything that the chapter mounts or writes by hand."""
+        return Path(f"/tmp/minidock-lab-{self.chapter.partition('-')[0]}")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of this chapter has in its environment."""
+        return {VARIABLE: self.chapter}
+
+
+def marked(marks: Marks) -> list[Leftover]:
+    """Everything on this machine that carries the chapter's marks, containers aside (the engine lists those)."""
+    return [
+        *(Leftover("process", str(pid)) for pid in _processes(marks)),
+        *(Leftover("mount", point) for point in _mounts() if _below(point, marks.scratch)),
+        *(Leftover("link", name) for name in _names("/sys/class/net", marks.prefix)),
+        *(Leftover("netns", name) for name in _names("/run/netns", marks.prefix)),
+        *(Leftover("cgroup", str(path)) for path in _cgroups(marks.prefix)),
+        *(Leftover("rule", rule) for rule in _rules(marks.prefix)),
+        *(Leftover("folder", str(p)) for p in (marks.scratch,) if p.exists()),
+    ]
+
+
+def take_away(marks: Marks) -> list[Leftover]:
+    """Take away everything `marked` finds, in the order that works: processes, mounts, names, folders. Returns what was
+    there. Raises OSError if something cannot be taken away."""
+    there = marked(marks)
+    by_kind = {kind: [x.name for x in there if x.kind == kind] for kind in {x.kind for x in there}}
+    _end([int(pid) for pid in by_kind.get("process", [])])
+    for point in reversed(by_kind.get("mount", [])):
+        subprocess.run(["umount", "--lazy", point], check=True)
+    for name in by_kind.get("link", []):
+        if Path("/sys/class/net", name).exists():  # the other end of a veth pair goes with the first
+            subprocess.run(["ip", "link", "delete", name], check=True)
+    for name in by_kind.get("netns", []):
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+    for path in sorted(by_kind.get("cgroup", []), key=len, reverse=True):
+        os.rmdir(path)
+    for rule in by_kind.get("rule", []):
+        table, _, text = rule.partition(" ")
+        subprocess.run(["iptables", "-w", "-t", table, "-D", *text.split()[1:]], check=True)
+    for folder in by_kind.get("folder", []):
+        shutil.rmtree(folder)
+    return there
+
+
+def orphans(known: Iterable[str]) -> set[Leftover]:
+    """Cgroups named by a full container id of minidock's that is none of `known`, in any hierarchy."""
+    ids = set(known)
+    return {
+        Leftover("cgroup", str(path))
+        for instance in _hierarchy_folders("minidock*")
+        for path in instance.iterdir()
+        if _HEX_ID.match(path.name) and path.name not in ids
+    }
+
+
+def snapshot() -> set[Leftover]:
+    """The host's mounts, links and network namespaces by name: the difference between two shows what came to stay."""
+    return {
+        *(Leftover("mount", point) for point in _mounts()),
+        *(Leftover("link", name) for name in os.listdir("/sys/class/net") if name.startswith(("ve", "lab"))),
+        *(Leftover("netns", name) for name in _names("/run/netns", "")),
+    }
+
+
+def _processes(marks: Marks) -> Iterator[int]:
+    wanted = f"{VARIABLE}={marks.chapter}".encode()
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+                if wanted in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                    yield int(name)
+
+
+def _end(pids: list[int]) -> None:
+    """SIGKILL each through a pidfd, then wait until it is gone (our own children are reaped)."""
+    for pid in pids:
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+            deadline = time.monotonic() + 5
+            while _alive(fd) and time.monotonic() < deadline:
+                time.sleep(0.005)
+        except ProcessLookupError:
+            continue
+        finally:
+            os.close(fd)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
+def _alive(pidfd: int) -> bool:
+    """Whether the process behind the pidfd still runs: a pidfd becomes readable when it ends (pidfd_open(2))."""
+    import select
+
+    return not select.select([pidfd], [], [], 0.05)[0]
+
+
+def _mounts() -> list[str]:
+    """The mount points of our mount namespace, in the order they were made (proc(5), mountinfo)."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line.split()[4].replace("\\040", " ") for line in lines]
+
+
+def _below(point: str, folder: Path) -> bool:
+    return point == str(folder) or point.startswith(f"{folder}/")
+
+
+def _names(folder: str, prefix: str) -> list[str]:
+    return sorted(n for n in os.listdir(folder) if n.startswith(prefix)) if os.path.isdir(folder) else []
+
+
+def _hierarchy_folders(pattern: str) -> Iterator[Path]:
+    """Folders directly below the root of each cgroup hierarchy, v1 and v2, that match `pattern`."""
+    roots = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup" in line}
+    for root in sorted(roots):
+        yield from (p for p in sorted(Path(root).glob(pattern)) if p.is_dir())
+
+
+def _cgroups(prefix: str) -> Iterator[Path]:
+    for folder in _hierarchy_folders(f"{prefix}*"):
+        yield folder
+        yield from (p for p in folder.rglob("*") if p.is_dir())
+
+
+def _rules(prefix: str) -> Iterator[str]:
+    """iptables rules with a comment that starts with `prefix`, as "TABLE -A CHAIN …"."""
+    if shutil.which("iptables-save") is None:
+        return
+    table = ""
+    saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=False).stdout
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith("-A") and f"--comment {prefix}" in line.replace('"', ""):
+            yield f"{table} {line}"
