@@ -155,6 +155,15 @@ def index(name: str) -> int:
         raise OSError(e.errno or 19, os.strerror(e.errno or 19), name) from None
 
 
+def exists(name: str) -> bool:
+    """Whether the calling thread's namespace has such an interface. (/sys/class/net shows its mounter's namespace.)"""
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
+
+
 def inside(netns: int, function: Callable[[Rtnl], T]) -> T:
     """Call ``function(rtnl)`` in the network namespace behind the descriptor `netns` (of /proc/PID/ns/net).
 

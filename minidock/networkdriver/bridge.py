@@ -62,8 +62,8 @@ def check_mac(mac: str) -> str:
 
 
 def routes() -> Iterator[IPv4Network]:
-    """The destinations of the host's IPv4 routes (/proc/net/route, proc(5)), the default route left out."""
-    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+    """The destinations of the host's IPv4 routes (/proc/PID/net/route, proc(5)), the default route left out."""
+    for line in Path("/proc/thread-self/net/route").read_text().splitlines()[1:]:
         fields = line.split()
         destination, mask = (struct.pack("<I", int(fields[i], 16)) for i in (1, 7))
         network = IPv4Network((IPv4Address(destination), str(IPv4Address(mask))), strict=False)
@@ -97,8 +97,7 @@ class Bridge:
 
     def ensure(self) -> IPv4Interface:
         """Make the bridge, its rules and forwarding if they are not there; returns its own address, the gateway."""
-        ready = Path("/sys/class/net", self.link).exists() and self.state.exists()
-        if ready:
+        if netlink.exists(self.link) and self.state.exists():
             return self.interface()
         self.state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with files.flock(LOCK), ExitStack() as undo:
@@ -116,7 +115,7 @@ class Bridge:
 
     def _choose(self) -> IPv4Interface:
         """The subnet this instance had before, if it still collides with nothing; else a free one."""
-        if Path("/sys/class/net", self.link).exists() and self.state.exists():
+        if netlink.exists(self.link) and self.state.exists():
             return self.interface()
         if self.state.exists():
             interface = self.interface()
@@ -127,9 +126,9 @@ class Bridge:
 
     def _make(self, interface: IPv4Interface, undo: ExitStack) -> None:
         with netlink.Rtnl() as rtnl:
-            if not Path("/sys/class/net", self.link).exists():
-                rtnl.add_bridge(self.link, mtu=self.mtu)
+            if not netlink.exists(self.link):
                 undo.callback(self._delete_link)
+                rtnl.add_bridge(self.link, mtu=self.mtu)
                 # an address of its own: without one the bridge's changes as containers come and go
                 rtnl.set_mac(self.link, mac_for(str(interface.ip)))
                 rtnl.add_address(self.link, interface)
@@ -185,15 +184,17 @@ class Bridge:
             rtnl.add_default_route(endpoint.interface, gateway)
 
         try:
-            with ExitStack() as stack, netlink.Rtnl() as rtnl:
+            with ExitStack() as stack:
+                rtnl = stack.enter_context(netlink.Rtnl())
                 netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
                 stack.callback(os.close, netns)
                 master = netlink.index(self.link)
+                # the undo first: an error may be raised after the pair was made
+                undo = stack.enter_context(ExitStack())
+                undo.callback(_delete, rtnl, endpoint.veth)
                 rtnl.add_veth(endpoint.veth, endpoint.interface, netns, mac=endpoint.mac, mtu=endpoint.mtu, master=master)
-                with ExitStack() as undo:
-                    undo.callback(_delete, rtnl, endpoint.veth)
-                    netlink.inside(netns, configure)
-                    undo.pop_all()
+                netlink.inside(netns, configure)
+                undo.pop_all()
         except OSError as e:
             raise SystemFault.from_oserror(f"join network {self.name} with {endpoint.veth}:", e) from e
 

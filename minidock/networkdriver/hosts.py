@@ -1,4 +1,4 @@
-"""The text of a container's /etc/hosts, as Docker writes it (``pkg/networkfs/etchosts`` in 1.5, ``libnetwork/etchosts`` later)."""
+"""The text of a container's /etc/hosts, as Docker writes it (``pkg/networkfs/etchosts`` in 1.5, later ``libnetwork``)."""
 
 from __future__ import annotations
 
