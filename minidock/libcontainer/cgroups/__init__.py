@@ -1,0 +1,215 @@
+"""Control groups: where a container's processes are counted, limited, frozen and killed as one.
+
+Two versions of the kernel's interface are in use, and both are equals here (cgroups(7))::
+
+    v1   one tree per controller, wherever it is mounted                     v2   one tree for all
+         <mount of cpu>/minidock/<id>/cpu.shares                                  <mount>/minidock/<id>/cpu.weight
+         <mount of memory>/minidock/<id>/memory.limit_in_bytes                    <mount>/minidock/<id>/memory.max
+         <mount of name=systemd>/minidock/<id>/                                   (no named hierarchies)
+
+A *hybrid* host has the controllers on v1 and an empty v2 tree beside them. The container is placed in that one too, as runc
+does (the "" subsystem of its fs manager): nothing is limited there, but ``iptables -m cgroup --path`` and BPF look at it.
+
+The mount points come from /proc/self/mountinfo, never from habit. A hierarchy that is not mounted is left alone.
+
+The life of a container's cgroup::
+
+    ensure_parent("/minidock")            once per boot: the ceiling above all containers of the instance
+    m = manager("/minidock/<id>")
+    m.create(config.cgroup)               directories, settings, devices: all or nothing
+    m.fd()                                for clone3's CLONE_INTO_CGROUP: the new process is born in the unified tree
+    m.join_self()                         by the new process: into the trees that clone3 does not know (v1)
+    m.join(pid)                           or both from outside, slower on v1
+    m.freeze() … m.thaw()
+    m.kill()                              everything inside, also what forked away
+    m.oom_kills()                         still answers when the processes are gone
+    m.remove()                            repeatable
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from minidock.errors import SystemFault
+from minidock.libcontainer import config
+from minidock.libcontainer.cgroups import v1, v2
+from minidock.libcontainer.cgroups.hierarchy import Hierarchy, fault, hierarchies, mkdir, read, unified, write
+
+
+class Manager(Protocol):
+    """One cgroup, in all hierarchies at once. Every method raises SystemFault with the file's path."""
+
+    path: str
+
+    def create(self, cgroup: config.Cgroup) -> None:
+        """Make the directories, write the settings and the device rules, or undo it all again."""
+        ...
+
+    def join(self, pid: int) -> None:
+        """Put process `pid` (with all its threads) in, everywhere. On v1 after an idle moment this waits 7-15 ms for RCU."""
+        ...
+
+    def fd(self) -> int | None:
+        """The directory in the unified tree, for clone3's CLONE_INTO_CGROUP; the caller closes it. None: no such tree."""
+        ...
+
+    def join_self(self) -> None:
+        """Put the calling, single-threaded process into all v1 hierarchies, without that wait (0.3 ms).
+
+        For a process that was cloned into `fd`: on a v2 machine there is nothing left to do, on a hybrid one the
+        unified tree is done. The host's cgroup mounts must still be in sight.
+        """
+        ...
+
+    def pids(self) -> list[int]:
+        """The processes inside, in this cgroup and in those made below it."""
+        ...
+
+    def freeze(self) -> None:
+        """Stop all processes inside; returns when they have stopped."""
+        ...
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        ...
+
+    def frozen(self) -> bool:
+        """Whether a freeze is in force. False when the cgroup is gone."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL to every process inside, none forgotten; does not wait for their end. Nothing there: nothing done."""
+        ...
+
+    def oom_kills(self) -> int:
+        """How many processes the kernel killed in here for lack of memory; 0 without a memory controller."""
+        ...
+
+    def remove(self) -> None:
+        """Remove the directories, and cgroups made below them. Repeatable. A fault when processes remain inside."""
+        ...
+
+    def paths(self) -> dict[str, str]:
+        """Controller → directory; named hierarchies as ``name=systemd``, a unified tree as ``""``."""
+        ...
+
+
+def version() -> int:
+    """2 when the unified hierarchy has the usual controllers; 1 otherwise, also on a hybrid host."""
+    return 2 if unified(hierarchies()) else 1
+
+
+def manager(path: str) -> Manager:
+    """The manager for the cgroup `path` (``/minidock/<id>``) in whatever is mounted. Makes nothing yet.
+
+    Raises SystemFault when no cgroup hierarchy is mounted at all.
+    """
+    return _manager(path, hierarchies())
+
+
+def _manager(path: str, trees: list[Hierarchy]) -> Manager:
+    if tree := unified(trees):
+        return v2.Manager(path, tree)
+    if not any(h.version == 1 for h in trees):
+        raise SystemFault("find cgroups", "/proc/self/mountinfo", detail="no cgroup hierarchy is mounted")
+    return v1.Manager(path, trees)
+
+
+def ensure_parent(path: str) -> list[str]:
+    """Make the instance's own cgroup (``/minidock``) with its ceilings, unless it is there; returns warnings.
+
+    The ceilings keep an experiment from taking the machine along (a container leaves the session's own memory cgroup,
+    so without one its hunger would be the whole machine's): memory, see `memory_ceiling`; three quarters of the
+    processes that the kernel can have. Costs 0.3 ms when all is there.
+    """
+    trees = hierarchies()
+    tree = unified(trees)
+    manager = _manager(path, trees)
+    directories = manager.paths()
+    with fault("create cgroup"):
+        if tree and _has_ceiling(f"{directories['']}/memory.max"):
+            return []
+        if not tree and all(map(os.path.isdir, directories.values())):
+            return []
+        warnings = v2.make_ancestors(tree, path) if tree else []
+        # The limited trees first: a v1 parent that is there in all hierarchies has its ceilings, even if we die between.
+        for controller in sorted(directories, key=lambda c: c not in _CEILINGS):
+            if not tree:
+                v1.make_ancestors(directories[controller].removesuffix(path), path)
+            if controller in _CEILINGS:
+                write(f"{directories[controller]}/{_CEILINGS[controller][bool(tree)]}", str(_ceiling(controller)))
+    warnings += [
+        f"cgroup: no {c} controller here, so there is no ceiling above the containers"
+        for c in _CEILINGS
+        if c not in directories
+    ]
+    return warnings
+
+
+def ensure(path: str) -> Manager:
+    """The cgroup `path` (``/minidock/shims``), made where it is missing and left as it is where it is in use.
+
+    For the engine's own helpers, which share one cgroup over many lives; `ensure_parent` came before. A container's
+    cgroup is `Manager.create`'s, and fresh each time.
+    """
+    found = manager(path)
+    with fault("create cgroup"):
+        for controller, directory in found.paths().items():
+            with contextlib.suppress(FileExistsError):
+                mkdir(directory)
+                if controller == "cpuset" and os.path.exists(f"{directory}/cgroup.clone_children"):
+                    v1.fill_cpuset(directory)
+    return found
+
+
+# Controller → the file of the ceiling on v1 and on v2.
+_CEILINGS = {"pids": ("pids.max", "pids.max"), "memory": ("memory.limit_in_bytes", "memory.max")}
+
+
+def _has_ceiling(path: str) -> bool:
+    try:
+        return read(path).strip() != "max"
+    except FileNotFoundError:
+        return False
+
+
+def _ceiling(controller: str) -> int:
+    if controller == "memory":
+        return memory_ceiling(read("/proc/meminfo"))
+    return min(int(read(f"/proc/sys/kernel/{n}")) for n in ("pid_max", "threads-max")) * 3 // 4
+
+
+def memory_ceiling(meminfo: str) -> int:
+    """Bytes that all containers of an instance may use together, from the text of /proc/meminfo.
+
+    The total less the larger of 1 GiB and 15 %, but never less than half of the total.
+    """
+    total = next(int(line.split()[1]) for line in meminfo.splitlines() if line.startswith("MemTotal:")) * 1024
+    return max(total - max(1 << 30, total * 15 // 100), total // 2)
+
+
+def settings(host_config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What to write for the resource options of Docker's HostConfig, as ``config.Cgroup.settings`` wants it.
+
+    Zero or missing means: leave the kernel's default. Validation is the daemon's; an option that this table does not
+    have is not a setting of a cgroup file.
+    """
+    column = 1 if version() == 2 else 0
+    result = []
+    for option, names in _SETTINGS.items():
+        value = host_config.get(option)
+        if value:
+            result.append((names[column], str(value)))
+    return tuple(result)
+
+
+# HostConfig field → the file on v1 and on v2, where the value goes in as it is.
+_SETTINGS = {
+    "Memory": ("memory.limit_in_bytes", "memory.max"),
+    "PidsLimit": ("pids.max", "pids.max"),
+    "CpusetCpus": ("cpuset.cpus", "cpuset.cpus"),
+    "CpusetMems": ("cpuset.mems", "cpuset.mems"),
+}
