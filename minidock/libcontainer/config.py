@@ -217,7 +217,12 @@ def to_json(value: Any) -> str:
 
 def from_json(cls: type[T], text: str | bytes) -> T:
     """Build `cls` (a dataclass of this module) from `to_json`'s text. Unknown fields are an error (TypeError)."""
-    return typing.cast(T, _build(cls, json.loads(text)))
+    return from_dict(cls, json.loads(text))
+
+
+def from_dict(cls: type[T], value: dict[str, Any]) -> T:
+    """Build `cls` from decoded JSON. Unknown fields are an error (TypeError)."""
+    return typing.cast(T, _build(cls, value))
 
 
 def _build(kind: Any, value: Any) -> Any:

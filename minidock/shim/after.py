@@ -1,0 +1,55 @@
+"""What a shim leaves behind: run.json while its process runs, exit.json after it, and the after-exit entry it becomes.
+
+::
+
+    state_dir/  run.json    {"run", "shim_pid", "shim_start", "pid", "pid_start", "boot_id", "started_at"}
+                exit.json   {"run", "code", "oom_killed", "error", "finished_at"}
+    of an exec: <exec id>.run.json, <exec id>.exit.json
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from minidock.linux import trace
+from minidock.linux.files import write_atomic
+from minidock.shim.jsonlog import timestamp
+from minidock.shim.protocol import ShimConfig
+
+
+def path(config: ShimConfig, kind: str) -> str:
+    """Where `kind` ("run" or "exit") of this process is written."""
+    return os.path.join(config.state_dir, f"{config.exec_id}.{kind}.json" if config.exec_id else f"{kind}.json")
+
+
+def record(config: ShimConfig, kind: str, fields: dict[str, Any]) -> None:
+    """Write run.json or exit.json, whole or not at all. Raises OSError."""
+    write_atomic(path(config, kind), json.dumps({"run": config.run, **fields}), durable=config.durable)
+
+
+def forget(config: ShimConfig) -> None:
+    """Undo `record("run")`: the start is taken back."""
+    with suppress(FileNotFoundError), trace.step("unlink", path(config, "run")):
+        os.unlink(path(config, "run"))
+
+
+def become(argv: tuple[str, ...]) -> NoReturn:
+    """Become the engine's after-exit entry: nobody else is there to do what is due (restart, removal, freeing addresses).
+
+    It runs with the zygote's small environment, and with no descriptor of the shim's but the standard three.
+    """
+    try:
+        os.execv(argv[0], argv)
+    except OSError as e:
+        complain(f"after-exit entry {argv[0]}: {e.strerror}")
+        os._exit(1)
+
+
+def complain(text: str) -> None:
+    """A fault that has nobody to be raised to: RUN/zygote.log, which is our standard error, keeps it."""
+    sys.stderr.write(f"{timestamp()} {os.getpid()}: {text}\n")
+    sys.stderr.flush()
