@@ -38,6 +38,11 @@ class Chapter:
         return minidock.from_env()
 
     @property
+    def engine(self) -> Any:
+        """The engine itself, for ``engine.trace()``: it runs in this process."""
+        return self.client.api.engine
+
+    @property
     def labels(self) -> dict[str, str]:
         """The label that each of the chapter's containers carries."""
         return {cleanup.LABEL: self.name}
@@ -120,7 +125,9 @@ def current() -> Chapter:
 def begin(name: str, needs: Sequence[str] = ()) -> Chapter:
     """Open the chapter `name`: load its exercises, clean up after a dead kernel, show the preflight table."""
     global _current
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where the minidock command is
     importlib.import_module(f"minidock.lab.exercises.ch{name.partition('-')[0]}")
+    _current = Chapter(name, needs)
     _current = Chapter(name, needs)
     _magic()
     report = _current.begin()

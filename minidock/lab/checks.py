@@ -47,13 +47,16 @@ class Check:
     function: CheckFunction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a check said. ``str()`` is the line that the notebook shows."""
 
     id: str
     outcome: str
     message: str = ""
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         return f"{self.id}: {self.outcome}" + (f" ({self.message})" if self.message else "")

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
+from typing import NoReturn
 
 from minidock.lab.measure import Row
 from minidock.linux import namespaces, process
@@ -32,15 +32,16 @@ CASES: dict[str, tuple[str, ...]] = {
 def once(flags: int) -> tuple[float, float]:
     """One child with these clone flags: microseconds until clone3 returned, and until the child was reaped."""
     start = time.monotonic_ns()
-    pid, pidfd = process.clone3(flags, exit_signal=signal.SIGCHLD)
-    if pid == 0:
-        os._exit(0)
+    pid, pidfd = process.clone3(_end, flags)
     made = time.monotonic_ns()
     os.waitpid(pid, 0)
     ended = time.monotonic_ns()
-    if pidfd >= 0:
-        os.close(pidfd)
+    os.close(pidfd)
     return (made - start) / 1e3, (ended - start) / 1e3
+
+
+def _end() -> NoReturn:
+    os._exit(0)
 
 
 def main() -> None:
@@ -50,7 +51,7 @@ def main() -> None:
         for case, names in CASES.items():
             flags = 0
             for name in names:
-                flags |= namespaces.FLAGS[name]
+                flags |= namespaces.FLAG[name]
             made, life = once(flags)
             if i:
                 rows.append({"case": case, "round": i, "make_us": made, "life_us": life})

@@ -17,7 +17,7 @@ from minidock.lab import widgets, workspace
 Answer = float | str
 
 
-@dataclass
+@dataclass(repr=False)
 class Prediction:
     """What the reader expects. `value` is the kept answer, or the default as long as there is none."""
 
@@ -50,6 +50,9 @@ class Prediction:
         self.answer = answer if self.choices else float(answer)
         kept = workspace.read_json(_file(), {})
         workspace.write_json(_file(), {**kept, self.id: self.answer})
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         value = self.value if self.choices else f"{self.number:g}"

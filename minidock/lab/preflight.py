@@ -36,7 +36,7 @@ class Feature:
     how: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The table, for a notebook (HTML) or a terminal (text). `needs` are the names this chapter cannot do without."""
 
@@ -63,6 +63,9 @@ class Report:
         if not self.blocking:
             return "this chapter can run on this machine: PASS"
         return "this chapter can run on this machine: FAIL\n" + "\n".join(f"  {f.name}: {f.how}" for f in self.blocking)
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         wide = max(len(f.name) for f in self.features)

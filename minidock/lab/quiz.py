@@ -13,7 +13,7 @@ from typing import Any
 from minidock.lab import widgets
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Question:
     """A quiz question: `right` is the index of the right choice, `because` the reason shown with the answer."""
 
@@ -27,6 +27,9 @@ class Question:
         """What to say to the choice number `index`."""
         verdict = "Right." if index == self.right else "No."
         return f"{verdict} {self.because}" if index == self.right else f"{verdict} Think again, then choose another."
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         return "\n".join([self.question, *(f"  {chr(97 + i)}) {c}" for i, c in enumerate(self.choices))])

@@ -56,7 +56,7 @@ class Promise:
         return cls(text, expected - margin, expected + margin)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """The outcome, and all that led to it. ``str()`` is the stable line: the promise and one word."""
 
@@ -65,6 +65,9 @@ class Verdict:
     samples: tuple[float, ...]
     interval: tuple[float, float]
     steal: float = 0.0
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         return f"{self.promise.text}: {self.outcome}"
