@@ -5,6 +5,8 @@ The names are docker-py's where docker-py has one, so ``except docker.errors.Ima
 
     MinidockError                      anything minidock says on purpose
     ├── InvalidArgument                the Python API was called wrongly (before any engine was asked)
+    │   ├── NullResource                   …with no name or id where one was due
+    │   └── DeprecatedMethod               …in a way docker-py has given up
     ├── ContainerError                 containers.run(): the command ended with a non-zero status
     ├── ImageLoadError                 images.load(): the archive held no image
     └── APIError                       the engine refused or failed; carries an HTTP status
@@ -42,8 +44,19 @@ class MinidockError(Exception):
     exit_code: ClassVar[int] = 125
 
 
+DockerException = MinidockError  # docker-py's name for the base
+
+
 class InvalidArgument(MinidockError):
     """The Python API was called with arguments that make no sense together."""
+
+
+class NullResource(InvalidArgument, ValueError):
+    """No name or id was given where one was due (docker.errors.NullResource)."""
+
+
+class DeprecatedMethod(InvalidArgument):
+    """A call docker-py has given up, such as options for ``start`` (docker.errors.DeprecatedMethod)."""
 
 
 class ImageLoadError(MinidockError):
@@ -74,6 +87,10 @@ class APIError(MinidockError):
     def __init__(self, explanation: str) -> None:
         super().__init__(explanation)
         self.explanation = explanation
+
+    def is_error(self) -> bool:
+        """True for 4xx and 5xx: all but NotModified."""
+        return self.is_client_error() or self.is_server_error()
 
     def is_client_error(self) -> bool:
         """True for 4xx: the caller's mistake."""

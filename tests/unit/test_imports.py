@@ -22,7 +22,8 @@ BELOW = {
     "client": {"errors", "daemon", "execdriver", "graph", "linux"},
     "cli": {"errors", "client", "daemon"},
     "lab": {"errors", "client", "linux", "libcontainer"},
-    "": {"errors", "client"},  # minidock/__init__.py
+    "types": {"client"},  # minidock/types.py, where docker-py's users look
+    "": {"errors", "client", "types"},  # minidock/__init__.py
 }
 # The zygote and everything it runs must start on the standard library alone.
 STDLIB_ONLY = ("linux", "libcontainer", "shim", "errors")
@@ -54,7 +55,7 @@ def imports(path: Path) -> list[tuple[str, bool]]:
             assert node.level == 0, f"{path}: relative import"
             names = [node.module or ""]
             if node.module == "minidock":
-                names = [f"minidock.{alias.name}" for alias in node.names]
+                names = [f"minidock.{alias.name}" for alias in node.names if alias.name != "__version__"]
             found += [(name, id(node) in top) for name in names]
     return found
 

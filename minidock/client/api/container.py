@@ -1,0 +1,329 @@
+"""The containers' part of `APIClient`, in the order of a container's life.
+
+Each method takes docker-py's arguments, asks the verb of the same name in `minidock.daemon`, and returns what the Engine API
+would have answered. The verbs are imported where they are called: a program loads only those it uses.
+"""
+
+# ruff: noqa: ARG002 — docker-py's signatures, with arguments that mean nothing without HTTP, swarm or old API versions
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from minidock.client import convert, streams
+from minidock.client.api.base import API_VERSION, ApiBase, Resource, as_json, resource_id
+from minidock.client.streams import CancellableStream
+from minidock.client.types import ContainerConfig, EndpointConfig, HostConfig, NetworkingConfig
+from minidock.errors import DeprecatedMethod, InvalidArgument, NotModified, NotSupported
+
+STOP_TIMEOUT = 10
+
+
+class ContainerApi(ApiBase):
+    """docker-py's ``ContainerApiMixin``, over the engine in this process."""
+
+    # --- making one
+
+    def create_container(
+        self,
+        image: str,
+        command: str | list[str] | None = None,
+        hostname: str | None = None,
+        user: str | int | None = None,
+        detach: bool = False,
+        stdin_open: bool = False,
+        tty: bool = False,
+        ports: Any = None,
+        environment: Any = None,
+        volumes: Any = None,
+        network_disabled: bool = False,
+        name: str | None = None,
+        entrypoint: str | list[str] | None = None,
+        working_dir: str | None = None,
+        domainname: str | None = None,
+        host_config: Mapping[str, Any] | None = None,
+        mac_address: str | None = None,
+        labels: Any = None,
+        stop_signal: str | None = None,
+        networking_config: Mapping[str, Any] | None = None,
+        healthcheck: Mapping[str, Any] | None = None,
+        stop_timeout: int | None = None,
+        runtime: str | None = None,
+        use_config_proxy: bool = True,
+        platform: str | None = None,
+    ) -> dict[str, Any]:
+        """Make a container, not started: ``{"Id": …, "Warnings": […]}``.
+
+        The arguments are docker-py's; `host_config` comes from `create_host_config`. `use_config_proxy` has no effect: proxy
+        settings live in ~/.docker/config.json, which belongs to Docker.
+        """
+        config = self.create_container_config(
+            image, command, hostname, user, detach, stdin_open, tty, ports, environment, volumes, network_disabled,
+            entrypoint, working_dir, domainname, host_config, mac_address, labels, stop_signal, networking_config,
+            healthcheck, stop_timeout, runtime,
+        )  # fmt: skip
+        return self.create_container_from_config(config, name, platform)
+
+    def create_container_config(self, *args: Any, **kwargs: Any) -> ContainerConfig:
+        """The body of ``POST /containers/create`` from `create_container`'s arguments."""
+        return ContainerConfig(API_VERSION, *args, **kwargs)
+
+    def create_container_from_config(
+        self, config: Mapping[str, Any], name: str | None = None, platform: str | None = None
+    ) -> dict[str, Any]:
+        """Make a container from an Engine API body (`config` has HostConfig and NetworkingConfig in it)."""
+        from minidock.daemon import create as verb
+
+        body = as_json(config)
+        host_config, networking = body.pop("HostConfig", {}), body.pop("NetworkingConfig", None)
+        if platform:
+            self.check_platform(platform)
+        return verb.create(self.engine, body, as_json(host_config), name, networking)
+
+    def check_platform(self, platform: str) -> None:
+        """Raises NotSupported unless `platform` ("linux", "linux/amd64", …) is this machine's."""
+        from minidock.daemon import version as verb
+
+        running = verb.version(self.engine)
+        system, _, machine = platform.partition("/")
+        if system != running["Os"] or machine.partition("/")[0] not in ("", running["Arch"]):
+            raise NotSupported(f"platform {platform}: this engine runs {running['Os']}/{running['Arch']} only")
+
+    def create_host_config(self, **kwargs: Any) -> HostConfig:
+        """The HostConfig from docker-py's keywords: see `minidock.client.types.HOST_CONFIG` for all of them."""
+        if "version" in kwargs:
+            raise TypeError("create_host_config() got an unexpected keyword argument 'version'")
+        return HostConfig(API_VERSION, **kwargs)
+
+    def create_networking_config(self, *args: Any, **kwargs: Any) -> NetworkingConfig:
+        """Network name → endpoint config."""
+        return NetworkingConfig(*args, **kwargs)
+
+    def create_endpoint_config(self, *args: Any, **kwargs: Any) -> EndpointConfig:
+        """How a container sits in one network."""
+        return EndpointConfig(API_VERSION, *args, **kwargs)
+
+    # --- its life
+
+    def start(self, container: Resource, *args: Any, **kwargs: Any) -> None:
+        """Start it; nothing happens if it runs. Raises StartError and its children when the command cannot be started."""
+        from minidock.daemon import start as verb
+
+        if args or kwargs:
+            raise DeprecatedMethod(
+                "Providing configuration in the start() method is no longer supported. "
+                "Use the host_config param in create_container instead."
+            )
+        with suppress(NotModified):
+            verb.start(self.engine, resource_id(container))
+
+    def stop(self, container: Resource, timeout: int | None = None) -> None:
+        """Its stop signal, then SIGKILL after `timeout` seconds (default: the container's StopTimeout, else 10)."""
+        from minidock.daemon import stop as verb
+
+        with suppress(NotModified):
+            verb.stop(self.engine, resource_id(container), timeout)
+
+    def restart(self, container: Resource, timeout: int | None = STOP_TIMEOUT) -> None:
+        """Stop (if it runs), then start."""
+        from minidock.daemon import restart as verb
+
+        verb.restart(self.engine, resource_id(container), timeout)
+
+    def kill(self, container: Resource, signal: str | int | None = None) -> None:
+        """Send a signal (a name or a number; default SIGKILL) to its first process."""
+        from minidock.daemon import kill as verb
+
+        verb.kill(self.engine, resource_id(container), "SIGKILL" if signal is None else str(signal))
+
+    def pause(self, container: Resource) -> None:
+        """Freeze all its processes."""
+        from minidock.daemon import pause as verb
+
+        verb.pause(self.engine, resource_id(container))
+
+    def unpause(self, container: Resource) -> None:
+        """Let them go on."""
+        from minidock.daemon import unpause as verb
+
+        verb.unpause(self.engine, resource_id(container))
+
+    def wait(self, container: Resource, timeout: float | None = None, condition: str | None = None) -> dict[str, Any]:
+        """Block until `condition` (not-running, next-exit, removed): ``{"StatusCode": …}``. TimeoutError after `timeout` s."""
+        from minidock.daemon import wait as verb
+
+        return verb.wait(self.engine, resource_id(container), condition or "not-running", timeout)
+
+    def remove_container(self, container: Resource, v: bool = False, link: bool = False, force: bool = False) -> None:
+        """Remove it; `force` kills it first, `v` takes its anonymous volumes along."""
+        from minidock.daemon import rm as verb
+
+        if link:
+            raise NotSupported("link=True: removing a link between containers is not supported")
+        verb.rm(self.engine, resource_id(container), force=force, volumes=v)
+
+    def rename(self, container: Resource, name: str) -> None:
+        """Give it another name."""
+        from minidock.daemon import rename as verb
+
+        verb.rename(self.engine, resource_id(container), name)
+
+    # --- looking at it
+
+    def containers(
+        self,
+        quiet: bool = False,
+        all: bool = False,
+        trunc: bool = False,
+        latest: bool = False,
+        since: str | None = None,
+        before: str | None = None,
+        limit: int = -1,
+        size: bool = False,
+        filters: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """``docker ps``: the running ones, or `all`; `filters` as docker's, a value or a list of them for each name."""
+        from minidock.daemon import ps as verb
+
+        wanted = convert.filters(filters) or {}
+        for key, value in (("since", since), ("before", before)):
+            if value:
+                wanted[key] = [value]
+        found = verb.ps(self.engine, all=all, limit=1 if latest else limit, size=size, filters=wanted or None)
+        if quiet:
+            return [{"Id": container["Id"]} for container in found]
+        if trunc:
+            for container in found:
+                container["Id"] = container["Id"][:12]
+        return found
+
+    def inspect_container(self, container: Resource) -> dict[str, Any]:
+        """All that is known of it, in the shape of ``docker inspect``."""
+        from minidock.daemon import inspect as verb
+
+        return verb.inspect(self.engine, resource_id(container))
+
+    def top(self, container: Resource, ps_args: str | None = None) -> dict[str, Any]:
+        """Its processes as the host's ps(1) sees them: ``{"Titles": […], "Processes": [[…]]}``."""
+        from minidock.daemon import top as verb
+
+        return verb.top(self.engine, resource_id(container), ps_args or "-ef")
+
+    def port(self, container: Resource, private_port: int | str) -> list[dict[str, str]] | None:
+        """Where a port of the container is published on the host; None if it is not."""
+        ports = self.inspect_container(container).get("NetworkSettings", {}).get("Ports")
+        if ports is None or "/" in str(private_port):
+            return None if ports is None else ports.get(str(private_port))
+        return next((found for p in ("tcp", "udp", "sctp") if (found := ports.get(f"{private_port}/{p}"))), None)
+
+    def logs(
+        self,
+        container: Resource,
+        stdout: bool = True,
+        stderr: bool = True,
+        stream: bool = False,
+        timestamps: bool = False,
+        tail: int | str = "all",
+        since: datetime | int | float | None = None,
+        follow: bool | None = None,
+        until: datetime | int | float | None = None,
+    ) -> bytes | CancellableStream:
+        """What it wrote: bytes, or with `stream` an iterator of them, which goes on while the container runs if `follow`
+        (default: the same as `stream`). `since` and `until` are datetimes or seconds since the epoch."""
+        from minidock.daemon import inspect, logs
+
+        ref = resource_id(container)
+        if tail != "all" and (not isinstance(tail, int) or tail < 0):
+            tail = "all"
+        start, end = convert.timestamp("since", since), convert.timestamp("until", until)
+        # The iterator below opens the log when it is first read; a name that does not exist must be told now.
+        ref = inspect.inspect(self.engine, ref)["Id"]
+        pairs = logs.logs(
+            self.engine,
+            ref,
+            stdout=stdout,
+            stderr=stderr,
+            since=start,
+            until=end,
+            timestamps=timestamps,
+            tail=tail,
+            follow=stream if follow is None else follow,
+        )
+        if stream:
+            return CancellableStream(streams.output(pairs, demux=False), getattr(pairs, "close", lambda: None))
+        return b"".join(data for _, data in pairs)
+
+    # --- talking to it
+
+    def attach(
+        self,
+        container: Resource,
+        stdout: bool = True,
+        stderr: bool = True,
+        stream: bool = False,
+        logs: bool = False,
+        demux: bool = False,
+    ) -> Any:
+        """Its output from now on as an iterator (`stream`), after what it wrote before (`logs`); without `stream`, only that.
+
+        With `demux` the items are (stdout, stderr) tuples, one of them None.
+        """
+        from minidock.daemon import attach as verb
+        from minidock.daemon import logs as log
+
+        ref = resource_id(container)
+        if stream:
+            tty = bool(self.inspect_container(ref)["Config"].get("Tty"))
+            sock = verb.attach(self.engine, ref, stdin=False, stdout=stdout, stderr=stderr, logs=logs)
+            return CancellableStream.over_socket(sock, tty, demux)
+        before = log.logs(
+            self.engine, ref, stdout=stdout, stderr=stderr, since=None, until=None, timestamps=False, tail="all", follow=False
+        )
+        return streams.collect(before if logs else iter(()), demux)
+
+    def attach_socket(self, container: Resource, params: Mapping[str, Any] | None = None, ws: bool = False) -> socket.SocketIO:
+        """The raw hijacked stream, a file whose ``_sock`` is the socket. `params`: stdin, stdout, stderr, logs, detachKeys."""
+        from minidock.daemon import attach as verb
+
+        if ws:
+            raise NotSupported("attach over a websocket is not supported by the engine in this process")
+        wanted = {"stdout": 1, "stderr": 1, "stream": 1} if params is None else params
+        sock = verb.attach(
+            self.engine,
+            resource_id(container),
+            stdin=bool(wanted.get("stdin")),
+            stdout=bool(wanted.get("stdout")),
+            stderr=bool(wanted.get("stderr")),
+            logs=bool(wanted.get("logs")),
+            detach_keys=str(wanted.get("detachKeys") or ""),
+        )
+        return streams.raw_socket(sock)
+
+    def resize(self, container: Resource, height: int, width: int) -> None:
+        """Set the size of its terminal, in characters."""
+        from minidock.daemon import resize as verb
+
+        verb.resize(self.engine, resource_id(container), height, width)
+
+    def export(self, container: Resource, chunk_size: int | None = None) -> Iterator[bytes]:
+        """Its root file system as a tar stream, in chunks of at most `chunk_size` bytes (None: as they come)."""
+        from minidock.daemon import export as verb
+
+        if chunk_size is not None and chunk_size <= 0:
+            raise InvalidArgument(f"chunk_size must be positive, not {chunk_size}")
+        return _rechunked(verb.export(self.engine, resource_id(container)), chunk_size)
+
+    def prune_containers(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Remove all that are stopped: ``{"ContainersDeleted": […], "SpaceReclaimed": bytes}``. Filters: label, until."""
+        from minidock.daemon import prune as verb
+
+        return verb.prune_containers(self.engine, convert.filters(filters))
+
+
+def _rechunked(chunks: Iterator[bytes], size: int | None) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield from (chunk[i : i + size] for i in range(0, len(chunk), size)) if size else (chunk,)

@@ -1,0 +1,30 @@
+"""``docker system df``: what takes how much disk. Source: Engine API 1.41, ``GET /system/df``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from minidock.daemon import ps
+from minidock.daemon.images import images
+
+if TYPE_CHECKING:
+    from minidock.daemon.engine import Engine
+
+
+def df(engine: Engine) -> dict[str, Any]:
+    """Images and containers with their sizes in bytes. A layer that two images share is counted once in LayersSize."""
+    layers = {}
+    for image in engine.images.images():
+        layers.update(zip(image.diff_ids, engine.images.layer_sizes(image), strict=True))
+    containers = ps.ps(engine, all=True, size=True)
+    counted = images(engine)
+    for image_summary in counted:
+        image_summary["Containers"] = sum(c["ImageID"] == image_summary["Id"] for c in containers)
+        image_summary["SharedSize"] = 0
+    return {
+        "LayersSize": sum(layers.values()),
+        "Images": counted,
+        "Containers": containers,
+        "Volumes": [],
+        "BuildCache": [],
+    }
