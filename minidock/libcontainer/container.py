@@ -1,0 +1,126 @@
+"""The parent's side of starting a container: everything that must happen outside, before and around the child.
+
+::
+
+    parent (the shim)                                     child (pid 1, init.py)
+    ─────────────────                                     ──────────────────────
+    cgroup made                                            ·
+    root as a detached mount, binds opened                 ·
+    into the namespaces to join, for a moment              ·
+    clone3(new namespaces, pidfd, into cgroup) ─────────> born
+    back into our own                                     joins the other cgroups (v1)
+    uid_map, gid_map ── MAPS ───────────────────────────> becomes 0 of the user namespace
+    oom_score_adj                                         mounts, pivot_root, who it is, where it is
+    created()                                              ·
+    ready() <──────────────────────────── "ready" ─────── waits
+         (the network is put in by others)                 ·
+    go() ── GO ─────────────────────────────────────────> capabilities, seccomp
+         <─────────────────── "exec", then end of file ── execve
+    wait on pidfd, destroy()
+
+The detached mounts hang on descriptors that the child inherits and attaches; no mount table outside ever shows them.
+
+Namespaces of *other* containers are entered by the parent for the moment of the clone, so that the child is simply born in
+them: setns(2) for pid and time concerns only children anyway, and one rule for all kinds spares the second fork that
+runc needs. All undo stands beside what it undoes, on one ExitStack; `destroy` runs it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import NoReturn
+
+from minidock.libcontainer import cgroups, init, rootfs, rootmount, sync, userns
+from minidock.libcontainer.birth import At, adjust_oom_score, adopt, borrow, read_program, stepping
+from minidock.libcontainer.birth import InitProcess as InitProcess
+from minidock.libcontainer.config import HOST, NEW, Config
+from minidock.libcontainer.operations import BindMount, Operation, Root
+from minidock.libcontainer.stdio import Stdio as Stdio
+from minidock.linux import mount, namespaces, process, trace
+
+
+def create(config: Config, stdio: Stdio, tracer: trace.Tracer | None = None) -> InitProcess:
+    """Start the init of a new container; it sets itself up while we return.
+
+    The caller keeps its own copies of `stdio`'s descriptors and must be single-threaded. With a `tracer`, the child records
+    its steps in the same way (and with the same fault plan). Raises StartError with step and path; nothing is left then.
+    """
+    with ExitStack() as undo, stepping("create container") as at:
+        group = _cgroup(config, undo, at)
+        at("mount root", config.root.upper or config.root.source)
+        root = Root(user_namespace=config.namespaces.user != HOST)
+        births = undo.enter_context(ExitStack())  # what only the child needs: closed here as soon as it is born
+        root.tree, warnings = rootmount.open_root(config.root, births, config.uid_map, config.gid_map)
+        operations = rootfs.plan(config, group.paths() if group and cgroups_v1(group) else None)
+        _open_sources(operations, root, births, at)
+        seccomp = read_program(config.process.seccomp, at)
+        at("clone3")
+        ours, theirs = sync.pair(undo)
+        job = init.Job(config, stdio, theirs, ours, operations, root, seccomp, group, tracer)
+        fd = group.fd() if group else None
+        if fd is not None:
+            births.callback(os.close, fd)
+        with _born_in(config, births) as flags:
+            pid, pidfd = process.clone3(lambda: _child(job), flags, fd)
+        births.close()
+        theirs.close()
+        container = adopt(pid, pidfd, ours, undo)
+        container.warnings.extend(warnings)
+        if config.namespaces.user == NEW:
+            at("write id maps", f"/proc/{pid}/uid_map")
+            userns.write_maps(pid, config.uid_map, config.gid_map)
+            container.tell(sync.MAPS)
+        adjust_oom_score(pid, config.process.oom_score_adj, container.warnings)
+        container.keep(undo.pop_all())
+    return container
+
+
+def cgroups_v1(group: cgroups.Manager) -> bool:
+    """Whether the container's cgroup is spread over v1 hierarchies (a v2 manager knows one unnamed tree only)."""
+    return any(group.paths().keys() - {""})
+
+
+def _child(job: init.Job) -> NoReturn:
+    init.main(job)
+
+
+def _cgroup(config: Config, undo: ExitStack, at: At) -> cgroups.Manager | None:
+    if config.cgroup is None:
+        return None
+    at("create cgroup", config.cgroup.path)
+    group = cgroups.manager(config.cgroup.path)
+    undo.callback(group.remove)
+    if config.namespaces.pid != NEW:  # then the end of init ends nobody else
+        undo.callback(group.kill)
+    group.create(config.cgroup)
+    return group
+
+
+def _open_sources(operations: list[Operation], root: Root, births: ExitStack, at: At) -> None:
+    for operation in operations:
+        if isinstance(operation, BindMount):
+            at("bind mount", operation.source)
+            tree = mount.open_tree(operation.source, recursive=operation.recursive)
+            births.callback(os.close, tree)
+            root.sources[operation] = tree
+
+
+@contextmanager
+def _born_in(config: Config, births: ExitStack) -> Iterator[int]:
+    """The flags for clone3. Inside the ``with`` our next child is born in the namespaces to join, with the clocks to set."""
+    asked = config.namespaces
+    flags = namespaces.CLONE_NEWNS
+    with ExitStack() as back:
+        for kind in ("pid", "net", "ipc", "uts", "user", "cgroup", "time"):
+            value, flag = getattr(asked, kind), namespaces.FLAG[kind]
+            if value == HOST or (kind == "cgroup" and value == NEW):  # init unshares cgroup, once it has joined
+                continue
+            if value == NEW and kind != "time":
+                flags |= flag
+                continue
+            borrow(kind, value, births, back)
+            if value == NEW:
+                namespaces.write_time_offsets(config.time_offsets.monotonic, config.time_offsets.boottime)
+        yield flags

@@ -1,0 +1,196 @@
+"""Processes: clone3(2), pidfds, waiting, descriptors, and what a process should not pass on.
+
+Why `clone3` is made by hand here: Python's `os.fork` knows no namespaces. The interpreter has state of its own that a
+fork must fix up (the import lock, the main thread's id, the random seeds), and says so to whoever forks by other means:
+``PyOS_BeforeFork`` before, ``PyOS_AfterFork_Parent`` and ``PyOS_AfterFork_Child`` after. With these around it, a raw clone3
+without CLONE_VM is to the interpreter what fork is. The caller must have one thread only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Callable
+from typing import NoReturn
+
+from minidock.linux.libc import syscall
+from minidock.linux.trace import step, traced
+
+# include/uapi/linux/sched.h
+CLONE_PIDFD = 0x00001000
+CLONE_PARENT = 0x00008000
+CLONE_INTO_CGROUP = 0x200000000
+
+CLOSE_RANGE_CLOEXEC = 1 << 2  # include/uapi/linux/close_range.h
+MFD_CLOEXEC = 0x1  # include/uapi/linux/memfd.h
+AT_EMPTY_PATH = 0x1000
+PR_SET_NAME = 15
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+_UINT_MAX = 0xFFFFFFFF
+
+
+class _CloneArgs(ctypes.Structure):
+    """``struct clone_args`` of clone3(2), up to version 2 (Linux 5.7)."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_uint64)
+        for name in (
+            *("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls"),
+            *("set_tid", "set_tid_size", "cgroup"),
+        )
+    )
+
+
+def clone3(child: Callable[[], NoReturn], flags: int, cgroup: int | None = None) -> tuple[int, int]:
+    """Run `child` in a new process, born in the new namespaces of `flags` (clone3(2)); returns its (pid, pidfd).
+
+    `cgroup` is the descriptor of a cgroup v2 directory in which it is born (CLONE_INTO_CGROUP, Linux 5.7). `child` must not
+    return: it ends in an execve or `os._exit`. On any error no child is left. EPERM: namespaces need CAP_SYS_ADMIN;
+    ENOSPC: too many nested; EAGAIN: a pids limit; ENOMEM: also when pid 1 of the pid namespace to be born in has ended.
+    """
+    pidfd = ctypes.c_int(-1)
+    arguments = _CloneArgs(flags | CLONE_PIDFD, ctypes.addressof(pidfd), exit_signal=signal.SIGCHLD)
+    if flags & CLONE_PARENT:
+        arguments.exit_signal = 0  # the parent's own, says clone3(2)
+    if cgroup is not None:
+        arguments.flags |= CLONE_INTO_CGROUP
+        arguments.cgroup = cgroup
+    try:
+        with step("clone3", hex(flags)):  # not @traced: a fault injected here must find the child that was just made
+            pid = _fork(arguments)
+            if pid == 0:
+                child()
+    except OSError:
+        if pidfd.value >= 0:
+            signal.pidfd_send_signal(pidfd.value, signal.SIGKILL)
+            os.waitid(os.P_PIDFD, pidfd.value, os.WEXITED)
+            os.close(pidfd.value)
+        raise
+    return pid, pidfd.value
+
+
+def _fork(arguments: _CloneArgs) -> int:
+    """clone3 as the interpreter wants a fork done (see above); 0 in the child."""
+    ctypes.pythonapi.PyOS_BeforeFork()
+    try:
+        pid = syscall("clone3", arguments, ctypes.sizeof(arguments))
+    except OSError:
+        ctypes.pythonapi.PyOS_AfterFork_Parent()
+        raise
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+    else:
+        ctypes.pythonapi.PyOS_AfterFork_Parent()
+    return pid
+
+
+@traced
+def pidfd_open(pid: int) -> int:
+    """A descriptor for process `pid`, close-on-exec (pidfd_open(2)). ESRCH: there is none."""
+    return os.pidfd_open(pid)
+
+
+@traced
+def pidfd_send_signal(pidfd: int, number: int) -> None:
+    """Send a signal to exactly that process, never to a later one of the same pid (pidfd_send_signal(2)). ESRCH: it ended."""
+    signal.pidfd_send_signal(pidfd, number)
+
+
+@traced
+def pidfd_getfd(pidfd: int, fd: int) -> int:
+    """A copy of descriptor `fd` of another process, close-on-exec (pidfd_getfd(2)). EPERM without ptrace rights."""
+    return syscall("pidfd_getfd", pidfd, fd, 0)
+
+
+@traced
+def wait_pidfd(pidfd: int, *, blocking: bool = True) -> int | None:
+    """Reap the child of `pidfd` (waitid(2), P_PIDFD). Returns its status as a shell would say it: 0-255, or 128 + signal.
+
+    None when not `blocking` and it still runs. ECHILD: not our child, or reaped already.
+    """
+    result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | (0 if blocking else os.WNOHANG))
+    if result is None:
+        return None
+    return result.si_status if result.si_code == os.CLD_EXITED else 128 + result.si_status
+
+
+def start_time(pid: int) -> int:
+    """When the process started, in clock ticks since boot: field 22 of /proc/PID/stat (proc_pid_stat(5)).
+
+    Together with the pid it names a process for good, since pids come round again. ESRCH or ENOENT: it is gone.
+    """
+    with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+        return int(file.read(4096).rpartition(b")")[2].split()[19])
+
+
+@traced
+def close_range(first: int, last: int = _UINT_MAX, flags: int = 0) -> None:
+    """Close the descriptors first..last, or with CLOSE_RANGE_CLOEXEC mark them close-on-exec (close_range(2))."""
+    syscall("close_range", first, last, flags)
+
+
+@traced
+def memfd_create(name: str) -> int:
+    """A file that lives in memory only, close-on-exec (memfd_create(2))."""
+    return syscall("memfd_create", name.encode(), MFD_CLOEXEC)
+
+
+@traced
+def execve(path: str, args: tuple[str, ...], env: tuple[str, ...]) -> None:
+    """Become another program (execve(2)); `env` is ``NAME=VALUE`` strings. Does not return.
+
+    ENOENT: no such file, or its interpreter is missing; EACCES: not executable, or a directory; ENOEXEC: no known format.
+    """
+    os.execve(path, args, dict(pair.split("=", 1) for pair in env if "=" in pair))
+
+
+@traced
+def execveat(fd: int, args: tuple[str, ...], env: tuple[str, ...]) -> None:
+    """Become the program that descriptor `fd` is open on (execveat(2) with AT_EMPTY_PATH). Does not return."""
+    argv = (ctypes.c_char_p * (len(args) + 1))(*(os.fsencode(a) for a in args), None)
+    envp = (ctypes.c_char_p * (len(env) + 1))(*(os.fsencode(e) for e in env), None)
+    syscall("execveat", fd, b"", ctypes.addressof(argv), ctypes.addressof(envp), AT_EMPTY_PATH)
+
+
+@traced
+def set_name(name: str) -> None:
+    """The name that ps and top show, cut to 15 bytes (PR_SET_NAME(2const))."""
+    syscall("prctl", PR_SET_NAME, name.encode() + b"\0", 0, 0, 0)
+
+
+def set_title(title: str) -> None:
+    """What /proc/PID/cmdline shows: written over the arguments this process was started with, and cut to their length.
+
+    Their place is in fields 48 and 49 of /proc/self/stat (proc_pid_stat(5)); the kernel reads them from our memory.
+    """
+    with open("/proc/self/stat", "rb", buffering=0) as file:
+        fields = file.read(4096).rpartition(b")")[2].split()
+    begin, end = int(fields[45]), int(fields[46])
+    ctypes.memset(begin, 0, end - begin)
+    ctypes.memmove(begin, os.fsencode(title)[: end - begin - 1], min(len(os.fsencode(title)), end - begin - 1))
+
+
+@traced
+def set_parent_death_signal(number: int) -> None:
+    """The signal we get when our parent ends; 0 for none (PR_SET_PDEATHSIG(2const))."""
+    syscall("prctl", PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+@traced
+def set_child_subreaper(reap: bool = True) -> None:
+    """Whether orphans among our descendants become our children (PR_SET_CHILD_SUBREAPER(2const))."""
+    syscall("prctl", PR_SET_CHILD_SUBREAPER, int(reap), 0, 0, 0)
+
+
+def reset_signals() -> None:
+    """Give every signal its default action and unblock all.
+
+    An execve puts handlers back by itself, but keeps what is *ignored* and what is blocked (execve(2)): Python ignores
+    SIGPIPE and SIGXFSZ, nohup SIGHUP, and a container's shell pipeline would inherit it.
+    """
+    for number in signal.valid_signals():
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
