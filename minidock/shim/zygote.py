@@ -29,16 +29,18 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import select
 import signal
 import socket
 import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from minidock.libcontainer import cgroups, config
+from minidock.libcontainer import cgroups
+from minidock.libcontainer.config import Cgroup
 from minidock.linux import process
 from minidock.shim import after, protocol
-from minidock.shim.shim import Shim
+from minidock.shim.shim import Shim, rehearse
 
 
 def main(argv: list[str]) -> None:
@@ -66,7 +68,7 @@ def _join_cgroup(instance: str) -> None:
     try:
         cgroups.ensure_parent(f"/{instance}")
         manager = cgroups.manager(path)
-        manager.create(config.Cgroup(path))
+        manager.create(Cgroup(path))
         manager.join_self()
     except OSError as e:
         after.complain(f"zygote: cgroup {path}: {e}")
@@ -85,14 +87,7 @@ def _listen(path: str) -> socket.socket:
 
 def _warm_up() -> None:
     """Run what builds caches once, here, so that it is shared and not done again by every shim."""
-    command = config.Process(args=("true",))
-    samples = (
-        config.Config("", config.RootMount("bind"), command, mounts=(config.Mount("/"),), uid_map=(config.IdMap(0, 0, 1),)),
-        config.ExecConfig("", 1, 1, command),
-        protocol.ShimConfig("", ""),
-    )
-    for sample in samples:
-        config.from_json(type(sample), config.to_json(sample))
+    rehearse()
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -115,7 +110,7 @@ def _fork_keeper(listener: socket.socket, ready: int) -> int:
 
 
 def _serve(listener: socket.socket, path: str, version: str, _keeper: int) -> NoReturn:
-    """Accept and fork until our socket's file is no longer ours."""
+    """Keep one spare ready; fork for who comes while it is not; until our socket's file is no longer ours."""
     own = os.stat(path)
 
     def still_ours() -> bool:
@@ -139,24 +134,63 @@ def _serve(listener: socket.socket, path: str, version: str, _keeper: int) -> No
     # dnotify, fcntl(2): unlike inotify it has no limit of instances for each user
     fcntl.fcntl(folder, fcntl.F_NOTIFY, fcntl.DN_DELETE | fcntl.DN_RENAME | fcntl.DN_MULTISHOT)
     look(0, None)
+    listener.setblocking(False)
     while True:
-        connection, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            os.close(folder)
-            _become_shim(connection, version)
-        connection.close()
+        spare = _fork_spare(listener, folder, version)
+        os.read(spare, 1)  # end of file: the spare has been taken, or has died
+        os.close(spare)
+        with suppress(BlockingIOError):
+            while True:
+                connection, _ = listener.accept()
+                if os.fork() == 0:
+                    _leave_zygote(listener, folder)
+                    _become_shim(connection, version)
+                connection.close()
+
+
+def _fork_spare(listener: socket.socket, folder: int, version: str) -> int:
+    """Fork a shim before it is asked for; returns a pipe that ends when it has been.
+
+    A fork costs 0.5 ms, and then 3 µs for the first write to each page that was shared: the spare has both behind it.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    zygote = os.getpid()
+    if os.fork():
+        os.close(writer)
+        return reader
+    os.close(reader)
+    process.set_parent_death_signal(signal.SIGKILL)
+    if os.getppid() != zygote:
+        os._exit(0)
+    rehearse()
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    while True:
+        poll.poll()
+        with suppress(BlockingIOError):  # the zygote may have been faster
+            connection, _ = listener.accept()
+            break
+    process.set_parent_death_signal(0)
+    os.close(writer)
+    _leave_zygote(listener, folder)
+    _become_shim(connection, version)
+
+
+def _leave_zygote(listener: socket.socket, folder: int) -> None:
+    """In a fork: what was the zygote's is not ours."""
+    listener.close()
+    os.close(folder)
+    os.setsid()
+    process.set_name("minidock-shim")
+    # A shim ends when its container has; and children must be waited for again.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGIO):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _become_shim(connection: socket.socket, version: str) -> NoReturn:
     """In the fork: read the request and carry it out. Never returns into the zygote's loop."""
     try:
-        os.setsid()
-        # A shim ends when its container has; children must be waited for again.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGIO):
-            signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        process.set_name("minidock-shim")
         message, fds = protocol.receive(connection, max_fds=1)
         if message.get("op") == "version":
             protocol.send(connection, {"version": version, "pid": os.getppid()})
