@@ -9,10 +9,6 @@ The names below are loaded when they are first used: ``import minidock`` itself 
 and the command line, which import their own parts of the package, pay for nothing else.
 """
 
-from __future__ import annotations
-
-import importlib
-
 TYPE_CHECKING = False  # typing's own would cost 8 ms here
 if TYPE_CHECKING:
     from minidock import errors, types
@@ -31,6 +27,8 @@ _LAZY = {
 
 def __getattr__(name: str) -> object:
     """Import what `name` needs (PEP 562)."""
+    import importlib
+
     if name in ("errors", "types"):
         return importlib.import_module(f"minidock.{name}")
     if name not in _LAZY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon import ps
-from minidock.daemon.images import images
+from minidock.daemon.images import images, layer_sizes
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def df(engine: Engine) -> dict[str, Any]:
     """Images and containers with their sizes in bytes. A layer that two images share is counted once in LayersSize."""
-    layers = {}
+    layers: dict[str, int] = {}
     for image in engine.images.images():
-        layers.update(zip(image.diff_ids, engine.images.layer_sizes(image), strict=True))
+        layers.update(zip(image.chain_ids, layer_sizes(engine, image), strict=True))
     containers = ps.ps(engine, all=True, size=True)
     counted = images(engine)
     for image_summary in counted:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from minidock.daemon.images import references, tags_and_digests
+from minidock.daemon.images import layer_sizes, references, tags_and_digests
 from minidock.daemon.timestamps import to_ns
 from minidock.errors import SystemFault
 
@@ -21,7 +21,7 @@ def history(engine: Engine, ref: str) -> list[dict[str, Any]]:
     A step that made no layer (ENV, CMD) is 0 bytes. Raises ImageNotFound.
     """
     image = engine.images.get(ref)
-    sizes = iter(engine.images.layer_sizes(image))
+    sizes = iter(layer_sizes(engine, image))
     steps = []
     for step in image.config.get("history") or []:
         size = 0

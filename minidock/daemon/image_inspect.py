@@ -24,7 +24,7 @@ def image_inspect(engine: Engine, ref: str) -> dict[str, Any]:
         "RepoDigests": digests,
         "Parent": "",
         "Comment": config.get("comment") or (history[-1].get("comment", "") if history else ""),
-        "Created": config.get("created") or ZERO,
+        "Created": image.created,
         "Container": config.get("container", ""),
         "ContainerConfig": config.get("container_config") or {},
         "DockerVersion": config.get("docker_version", ""),

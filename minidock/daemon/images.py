@@ -34,13 +34,12 @@ def images(engine: Engine, *, filters: Filters | None = None) -> list[dict[str, 
             raise InvalidParameter(f"invalid filter '{name}'")
         keep = FILTERS[name](engine, values)
         found = [pair for pair in found if keep(*pair)]
-    found.sort(key=lambda pair: created_ns(pair[0]), reverse=True)
     return [summary(image, names) for image, names in found]
 
 
 def references(engine: Engine, image: Image) -> list[str]:
-    """The image's names, sorted: ``repository:tag`` and ``repository@digest``."""
-    return sorted(engine.images.references(image.id))
+    """The image's names, in order: ``repository:tag`` and ``repository@digest``."""
+    return engine.images.references(image.id)
 
 
 def tags_and_digests(names: list[str]) -> tuple[list[str], list[str]]:
@@ -50,12 +49,17 @@ def tags_and_digests(names: list[str]) -> tuple[list[str], list[str]]:
 
 def created_ns(image: Image) -> int:
     """When it was made, in nanoseconds since 1970 (0: its config does not say)."""
-    return to_ns(str(image.config.get("created") or ""))
+    return to_ns(image.created)
+
+
+def layer_sizes(engine: Engine, image: Image) -> list[int]:
+    """The bytes of each of its layers, base first."""
+    return [engine.images.layers.get(chain).size for chain in image.chain_ids]
 
 
 def container_config(image: Image) -> dict[str, Any]:
     """The image config's ``config``: what containers made from it start with."""
-    return image.config.get("config") or {}
+    return image.config.get("config") or image.config.get("Config") or {}
 
 
 def summary(image: Image, names: list[str]) -> dict[str, Any]:

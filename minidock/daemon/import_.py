@@ -35,8 +35,9 @@ def import_(
     records are taken; the last is ``{"status": "sha256:…"}``. Raises InvalidParameter for a bad name, URL, change or archive.
     """
     from minidock.graph import import_ as graph
+    from minidock.graph import reference
 
-    ref = (f"{repository}:{tag}" if tag else repository) if repository else None
+    ref = reference.for_tagging(repository, tag or "") if repository else ""
     comment = message or f"Imported from {source}"
     if source == "-":
         if file is None:

@@ -36,12 +36,13 @@ def rmi(engine: Engine, ref: str, *, force: bool = False) -> list[Record]:
 
     Raises ImageNotFound, and Conflict in docker's words.
     """
-    image = engine.images.get(ref)
-    names = references(engine, image)
-    users = using(engine, image.id)
-    if _is_id(image.id, ref):
-        return _by_id(engine, image, names, users, force)
-    return _by_name(engine, ref, image, names, users, force)
+    with engine.images.lock():
+        image = engine.images.get(ref)
+        names = references(engine, image)
+        users = using(engine, image.id)
+        if _is_id(image.id, ref):
+            return _by_id(engine, image, names, users, force)
+        return _by_name(engine, ref, image, names, users, force)
 
 
 def using(engine: Engine, image_id: str) -> list[Container]:
@@ -61,9 +62,8 @@ def _by_name(
             f'conflict: unable to remove repository reference "{ref}" (must force) - '
             f"container {users[0].id[:12]} is using its referenced image {short(image.id)}"
         )
-    engine.images.untag(ref)
+    records = [{"Untagged": engine.images.untag(ref)}]
     left = references(engine, image)
-    records = [{"Untagged": name} for name in names if name not in left]
     # A digest says which image a name stood for; without the name it says nothing.
     gone = {repository(record["Untagged"]) for record in records}
     if left and all("@" in name and repository(name) in gone for name in left):

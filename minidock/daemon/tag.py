@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from minidock.graph import reference
+
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
@@ -14,4 +16,4 @@ def tag(engine: Engine, ref: str, repository: str, tag: str | None = None) -> No
     Raises ImageNotFound, and InvalidParameter for a name that cannot be.
     """
     image = engine.images.get(ref)
-    engine.images.tag(image.id, f"{repository}:{tag}" if tag else repository)
+    engine.images.tag(image.id, reference.for_tagging(repository, tag or ""))
