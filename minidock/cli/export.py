@@ -1,0 +1,47 @@
+"""``minidock export``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from minidock.cli.context import Context
+from minidock.cli.grammar.command import Command, UsageError
+from minidock.cli.grammar.flags import Parsed, string
+
+
+def do(context: Context, parsed: Parsed) -> int:
+    """Write a container's files as a tar: to a file (whole or not at all), or to standard output."""
+    path = parsed["output"]
+    if not path:
+        if os.isatty(1):
+            raise UsageError("cowardly refusing to save to a terminal. Use the -o flag or redirect", 1)
+        for chunk in context.api.export(parsed.args[0]):
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+        return 0
+    half = f"{path}.{os.getpid()}.tmp"
+    try:
+        chunks = context.api.export(parsed.args[0])
+        with open(half, "xb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        os.replace(half, path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(f"failed to export container: open {path}: {reason}", 1) from None
+    finally:
+        if os.path.exists(half):
+            os.unlink(half)
+    return 0
+
+
+COMMAND = Command(
+    "[OPTIONS] CONTAINER",
+    "Export a container's filesystem as a tar archive",
+    do,
+    (string("output", "o", "Write to a file, instead of STDOUT"),),
+    least=1,
+    most=1,
+    aliases=("container export", "export"),
+)

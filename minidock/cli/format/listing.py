@@ -1,0 +1,79 @@
+"""Lists of objects: ``--format``'s three shapes (table, template, json) over rows of named texts.
+
+A row is a mapping of field name to text, plus callables such as Label for ``.Label "x"``. `HEADERS` of a command names the
+columns; the same template is carried out once over the headers, and once for each row, as docker's formatter does.
+Source: docker/cli ``cli/command/formatter/formatter.go``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from minidock.cli.format.table import columns
+from minidock.cli.format.template import Template, TemplateError
+from minidock.cli.grammar.command import UsageError
+
+FORMAT_HELP = """Format output using a custom template:
+'table':            Print output in table format with column headers (default)
+'table TEMPLATE':   Print output in table format using the given Go template
+'json':             Print in JSON format
+'TEMPLATE':         Print output using the given Go template."""
+INSPECT_FORMAT_HELP = """Format output using a custom template:
+'json':             Print in JSON format
+'TEMPLATE':         Print output using the given Go template."""
+
+
+def write(rows: Iterable[Mapping[str, Any]], headers: Mapping[str, Any], form: str, default: str) -> None:
+    """Print `rows`. `form` is what --format said ("" and "table": the template `default` as a table).
+
+    Raises UsageError for a template that cannot be parsed or carried out.
+    """
+    template, is_table = split(form, default)
+    try:
+        parsed = Template(template, strict=True)
+    except TemplateError as error:
+        raise UsageError(f"failed to parse template: {error}", 1) from None
+    try:
+        lines = [parsed.render(row) for row in rows]
+        if is_table:
+            head = Template(template, HEADER_FUNCTIONS).render(headers)
+            sys.stdout.write(columns([head, *lines]))
+        else:
+            sys.stdout.writelines(line + "\n" for line in lines)
+    except TemplateError as error:
+        raise UsageError(f"failed to execute template: {error}", 1) from None
+
+
+def split(form: str, default: str) -> tuple[str, bool]:
+    """The template in `form`, and whether it is a table. ``\\t`` and ``\\n`` may be typed as such."""
+    if form == "json":
+        return "{{json .}}", False
+    if form in ("", "table"):
+        return default, True
+    is_table = form.startswith("table ")
+    text = form.removeprefix("table ").strip() if is_table else form
+    return text.replace("\\t", "\t").replace("\\n", "\n"), is_table
+
+
+def label_header(name: str) -> str:
+    """The column head of ``.Label "com.example.my-key"``: ``MY KEY``."""
+    return name.rpartition(".")[2].replace("-", " ").replace("_", " ").upper()
+
+
+# In the header line functions that change a value leave it alone.
+HEADER_FUNCTIONS: dict[str, Any] = {
+    "json": lambda value: value,
+    "title": lambda value: value,
+    "lower": lambda value: value,
+    "upper": lambda value: value,
+    "truncate": lambda value, _size: value,
+    "split": lambda value, _separator: value,
+    "join": lambda value, _separator: value,
+}
+
+
+def ellipsis(text: str, width: int) -> str:
+    """At most `width` characters, the last one ``…`` if something was cut."""
+    return text if len(text) <= width else text[: width - 1] + "…"

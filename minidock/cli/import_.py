@@ -1,0 +1,43 @@
+"""``minidock import``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from minidock.cli.context import Context, say
+from minidock.cli.grammar.command import Command, UsageError
+from minidock.cli.grammar.flags import Parsed, many
+from minidock.cli.tag import split_reference
+
+
+def do(context: Context, parsed: Parsed) -> int:
+    """Make an image of a tar of a root file system; prints its id."""
+    source, *reference = parsed.args
+    repository, tag = split_reference(reference[0]) if reference else (None, None)
+    data: Any = source
+    if source == "-":
+        data = sys.stdin.buffer
+    elif "://" not in source and not os.path.isfile(source):
+        raise UsageError(f"open {source}: no such file or directory", 1)
+    answer = context.api.import_image(data, repository=repository, tag=tag, changes=parsed["change"] or None)
+    for line in answer.splitlines():
+        if line.strip():
+            record = json.loads(line)
+            if record.get("error"):
+                raise UsageError(record["error"], 1)
+            say(record.get("status", ""))
+    return 0
+
+
+COMMAND = Command(
+    "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
+    "Import the contents from a tarball to create a filesystem image",
+    do,
+    (many("change", "c", "Apply Dockerfile instruction to the created image"),),
+    least=1,
+    most=2,
+    aliases=("image import", "import"),
+)

@@ -1,0 +1,36 @@
+"""The exit code of a container that is about to be started, also when it is removed as soon as it ends (--rm).
+
+Without --rm the container stays, and can be asked at any time. With --rm it may be gone before we ask, so the question is put
+before the start, in a thread of its own, as docker's client does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def promise(api: Any, id: str, *, removed: bool) -> Callable[[], int]:
+    """A function that blocks until the container has ended (`removed`: until it is gone) and returns its exit code."""
+    if not removed:
+        return lambda: int(api.wait(id)["StatusCode"])
+    import threading
+
+    answer: list[Any] = []
+
+    def ask() -> None:
+        try:
+            answer.append(api.wait(id, condition="removed"))
+        except BaseException as error:  # noqa: BLE001 — carried over to the main thread, which raises it
+            answer.append(error)
+
+    thread = threading.Thread(target=ask, name=f"wait-{id[:12]}", daemon=True)
+    thread.start()
+
+    def result() -> int:
+        thread.join()
+        if isinstance(answer[0], BaseException):
+            raise answer[0]
+        return int(answer[0]["StatusCode"])
+
+    return result
