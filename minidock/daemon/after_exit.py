@@ -1,0 +1,165 @@
+"""What is due when a container has ended: give the address back, remove it (--rm), or start it again (--restart).
+
+It is done by whoever is there. An engine that started the container does it in its own process (``exits.py``). With no engine
+left the shim execs ``python -m minidock.daemon.after_exit ROOT ID RUN``: this module, as the container's own small engine.
+
+Everything happens under the container's lock, and only if run number RUN is still the last one: a ``restart`` or ``rm -f`` that
+was faster has done the work already. Between two runs of a restart policy nobody may hold the lock, and ``stop`` must not have
+to wait: so the waiting process listens on ``RUN/<id>/restart.sock``, which is at once how others see that the container is
+*restarting*, and how ``stop`` and ``rm`` call it off.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from minidock.daemon import execs, network, removal, timestamps
+from minidock.daemon.container import Container, State
+from minidock.errors import ContainerNotFound, SystemFault
+from minidock.linux import trace
+from minidock.linux.files import write_atomic
+
+if TYPE_CHECKING:
+    from minidock.daemon.engine import Engine
+
+# docker's restartmanager: the wait doubles from one start to the next, and begins anew after a run that lasted.
+FIRST_DELAY, MAX_DELAY, LASTING_RUN = 0.1, 60.0, 10.0  # seconds
+
+
+def after_exit(engine: Engine, id: str, run: int) -> None:
+    """Do what is due after run number `run` of container `id`. Safe to repeat. Raises SystemFault."""
+    try:
+        container = Container.load(engine, id)
+        with ExitStack() as stack:
+            with container.locked():
+                state = container.state()
+                if state.run != run or state.active:
+                    return
+                settle(engine, container, state)
+                if container.host_config.get("AutoRemove"):
+                    removal.remove_locked(engine, container, volumes=True)
+                    return
+                if not restart_due(container, state):
+                    removal.remove_tree(engine.paths.run_dir(id))
+                    return
+                delay = next_delay(container, state)
+                listener = listen(engine, container, stack)
+            called_off = wait_for_call(listener, delay)
+        if not called_off:
+            start_again(engine, container, run, delay)
+    except ContainerNotFound:
+        return
+
+
+def settle(engine: Engine, container: Container, state: State) -> None:
+    """Leave nothing of a run that has ended: what its shim did not do (it was killed) is done here. Safe to repeat."""
+    if not state.run:
+        return
+    if record_lost(container, state):
+        removal.remove_cgroup(container)
+    network.release(engine, container)
+    execs.forget(engine, container.id)
+
+
+def record_lost(container: Container, state: State) -> bool:
+    """Write the exit.json that a killed shim could not write, so that the end has a time that stays. True if it was lost."""
+    if int(container.exit_json().get("run", 0)) >= state.run:
+        return False
+    lost = {"run": state.run, "code": state.exit_code, "oom_killed": False, "error": "", "finished_at": timestamps.now()}
+    write_atomic(container.directory / "exit.json", json.dumps(lost))
+    return True
+
+
+def restart_due(container: Container, state: State) -> bool:
+    """Whether the restart policy wants another run."""
+    policy = container.host_config["RestartPolicy"]
+    if container.record["ManuallyStopped"]:
+        return False
+    if policy["Name"] in ("always", "unless-stopped"):
+        return True
+    if policy["Name"] != "on-failure" or state.exit_code == 0:
+        return False
+    most = policy["MaximumRetryCount"]
+    return not most or container.record["RestartCount"] < most
+
+
+def next_delay(container: Container, state: State) -> float:
+    """Seconds to wait before the next start."""
+    lasted = (timestamps.to_ns(state.finished_at) - timestamps.to_ns(state.started_at)) / 1e9
+    before = float(container.record.get("RestartDelay") or 0)
+    return FIRST_DELAY if lasted >= LASTING_RUN or not before else min(2 * before, MAX_DELAY)
+
+
+def listen(engine: Engine, container: Container, stack: ExitStack) -> socket.socket:
+    """Make restart.sock; it goes with `stack`."""
+    path = engine.paths.run_dir(container.id) / "restart.sock"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+    with trace.step("listen", path):
+        listener.bind(str(path))
+        stack.callback(path.unlink, missing_ok=True)
+        listener.listen(16)
+    return listener
+
+
+def wait_for_call(listener: socket.socket, delay: float) -> bool:
+    """Wait `delay` seconds. True if somebody called the restart off; a look at the state is no call."""
+    deadline = time.monotonic() + delay
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    while (left := deadline - time.monotonic()) > 0:
+        if poll.poll(left * 1000):
+            with listener.accept()[0] as caller:
+                if caller.recv(16):
+                    return True
+    return False
+
+
+def call_off(engine: Engine, container: Container) -> None:
+    """End the wait between two runs, if there is one; returns when it has ended."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(str(engine.paths.run_dir(container.id) / "restart.sock"))
+            sock.sendall(b"call off")
+            sock.recv(1)
+        except OSError:  # nobody waits, or not any more
+            return
+
+
+def start_again(engine: Engine, container: Container, run: int, delay: float) -> None:
+    """The next run, unless the container was stopped, started or removed meanwhile."""
+    from minidock.daemon.start import start_locked
+
+    with container.locked():
+        state = container.state()
+        if state.run != run or state.running or container.record["ManuallyStopped"]:
+            return
+        container.record["RestartCount"] += 1
+        container.record["RestartDelay"] = delay
+        container.save(durable=False)
+        again = start_locked(engine, container)
+    engine.exits.watch(container.id, again.number, again.running)
+
+
+def main(root: str, id: str, run: int) -> int:
+    """The entry that a shim execs. A fault has nobody to be told to but the zygote's log."""
+    from minidock.daemon.engine import Engine
+
+    try:
+        with Engine(root, reconcile=False) as engine:
+            after_exit(engine, id, run)
+    except SystemFault as error:
+        print(f"after exit of {id}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -1,0 +1,223 @@
+"""A container as the daemon keeps it: one folder, a record under a lock, and a state that is never stored.
+
+::
+
+    containers/<id>/
+      lock         flock(2): whoever changes anything here, or starts or removes the container, holds it
+      config.json  the record, written by an engine: what was asked for (Config, HostConfig, MountPoints, …)
+      run.json     written by the shim at a start: run number, pids, start times, boot id
+      exit.json    written by the shim (or by reconcile, when the shim died) at the end of that run
+
+*Running* is not written anywhere, so that it cannot be wrong: it is read off these files, the processes they name and the
+freezer (`Container.state`). The name is in linkgraph.db alone, where it is unique.
+
+    config.json ─┬─ no run.json ───────────────────────────────────────── created
+                 └─ run.json ─┬─ exit.json of the same run ─┬─ restart.sock answers ── restarting
+                              │                             └──────────── exited
+                              └─ no exit.json yet ─┬─ process lives ───── running, paused (frozen)
+                                                   ├─ other boot ──────── exited (255)
+                                                   └─ neither it nor its shim lives ── exited (137)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minidock.daemon import proc
+from minidock.daemon.timestamps import ZERO
+from minidock.errors import ContainerNotFound
+from minidock.linux.files import flock, write_atomic
+
+if TYPE_CHECKING:
+    from minidock.daemon.engine import Engine
+
+KILLED, LOST_IN_REBOOT = 137, 255
+
+
+@dataclass(frozen=True)
+class State:
+    """docker's ``State``: what a container is doing, or how it ended. Times are RFC 3339."""
+
+    status: str
+    pid: int = 0
+    pid_start: int = 0
+    run: int = 0
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    started_at: str = ZERO
+    finished_at: str = ZERO
+    shim_alive: bool = False
+
+    @property
+    def running(self) -> bool:
+        """True while there is a process: running or paused."""
+        return self.status in ("running", "paused")
+
+    @property
+    def active(self) -> bool:
+        """docker's ``Running``: also true between two runs of a restart policy."""
+        return self.running or self.status == "restarting"
+
+    def api(self) -> dict[str, Any]:
+        """The ``State`` object of the Engine API."""
+        return {
+            "Status": self.status,
+            "Running": self.active,
+            "Paused": self.status == "paused",
+            "Restarting": self.status == "restarting",
+            "OOMKilled": self.oom_killed,
+            "Dead": False,
+            "Pid": self.pid if self.running else 0,
+            "ExitCode": self.exit_code,
+            "Error": self.error,
+            "StartedAt": self.started_at,
+            "FinishedAt": self.finished_at,
+        }
+
+
+@dataclass
+class Container:
+    """One container of `engine`; `record` is the content of config.json."""
+
+    engine: Engine
+    id: str
+    record: dict[str, Any] = field(repr=False)
+    directory: Path
+
+    @classmethod
+    def load(cls, engine: Engine, id: str) -> Container:
+        """Read the record. Raises ContainerNotFound."""
+        directory = engine.paths.container(id)
+        record = read_json(directory / "config.json")
+        if record is None:
+            raise ContainerNotFound(id)
+        return cls(engine, id, record, directory)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The Engine API's ``Config``: what the command is."""
+        return self.record["Config"]  # type: ignore[no-any-return]
+
+    @property
+    def host_config(self) -> dict[str, Any]:
+        """The Engine API's ``HostConfig``: what the machine gives it."""
+        return self.record["HostConfig"]  # type: ignore[no-any-return]
+
+    @property
+    def name(self) -> str:
+        """The name, without docker's leading slash ("" when it is being removed)."""
+        row = self.engine.links.execute("SELECT name FROM names WHERE kind='container' AND id=?", self.id).fetchone()
+        return row[0] if row else ""
+
+    @property
+    def log_path(self) -> str:
+        """The json-file log ("" with another log driver)."""
+        kind = self.host_config.get("LogConfig", {}).get("Type") or "json-file"
+        return str(self.directory / f"{self.id}-json.log") if kind == "json-file" else ""
+
+    @property
+    def cgroup(self) -> str:
+        """The container's cgroup path in every hierarchy."""
+        return self.engine.paths.cgroup(self.id)
+
+    def save(self, *, durable: bool = True) -> None:
+        """Write config.json (the caller holds the lock). A container that goes at its exit needs no fsync."""
+        text = json.dumps(self.record, separators=(",", ":"))
+        write_atomic(self.directory / "config.json", text, durable=durable and not self.host_config.get("AutoRemove"))
+
+    @contextmanager
+    def locked(self, *, blocking: bool = True) -> Iterator[Container]:
+        """Hold the container's lock, with the record read afresh. Raises ContainerNotFound if it was removed meanwhile."""
+        path = self.directory / "lock"
+        try:
+            with flock(path, blocking=blocking) as fd:
+                # Removal renames the folder away: a lock won on the old inode locks nothing.
+                if not _same_file(fd, path):
+                    raise ContainerNotFound(self.id)
+                record = read_json(self.directory / "config.json")
+                if record is None:
+                    raise ContainerNotFound(self.id)
+                self.record = record
+                yield self
+        except FileNotFoundError as error:
+            if error.filename != str(path):
+                raise
+            raise ContainerNotFound(self.id) from None
+
+    def exit_json(self) -> dict[str, Any]:
+        """How the last finished run ended ({} if none has)."""
+        return read_json(self.directory / "exit.json") or {}
+
+    def run_json(self) -> dict[str, Any]:
+        """The last run ({} if it was never started)."""
+        return read_json(self.directory / "run.json") or {}
+
+    def state(self) -> State:
+        """Work out what the container is doing now. See the drawing above."""
+        run = self.run_json()
+        if not run:
+            failed = self.record.get("StartError") or {}
+            return State("created", exit_code=failed.get("ExitCode", 0), error=failed.get("Error", ""))
+        number, started = int(run["run"]), str(run["started_at"])
+        ended = self.exit_json()
+        if ended and int(ended["run"]) >= number:
+            return self._ended(number, started, ended)
+        pid, start = int(run["pid"]), int(run["pid_start"])
+        if run["boot_id"] != proc.boot_id():
+            return State("exited", run=number, exit_code=LOST_IN_REBOOT, started_at=started, finished_at=started)
+        shim = proc.alive(int(run["shim_pid"]), int(run["shim_start"]))
+        if shim or proc.alive(pid, start):
+            status = "paused" if self.engine.frozen(self.id) else "running"
+            return State(status, pid, start, number, started_at=started, shim_alive=shim)
+        # The shim may have written the exit between our two looks.
+        ended = self.exit_json()
+        if ended and int(ended["run"]) >= number:
+            return self._ended(number, started, ended)
+        return State("exited", run=number, exit_code=KILLED, started_at=started, finished_at=started)
+
+    def _ended(self, number: int, started: str, ended: dict[str, Any]) -> State:
+        status = "restarting" if self._restart_pending() else "exited"
+        failed = self.record.get("StartError") or {}
+        code = failed.get("ExitCode", int(ended["code"]))
+        error = failed.get("Error", str(ended.get("error") or ""))
+        oom, finished = bool(ended.get("oom_killed")), str(ended["finished_at"])
+        return State(status, 0, 0, number, code, error, oom, started, finished)
+
+    def _restart_pending(self) -> bool:
+        """Whether somebody waits out the time between two runs (``after_exit.py`` listens while it does)."""
+        path = self.engine.paths.run_dir(self.id) / "restart.sock"
+        if not path.exists():
+            return False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(str(path))
+            except (ConnectionRefusedError, FileNotFoundError):
+                return False
+        return True
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a state file; None if there is no such file."""
+    try:
+        with open(path, "rb") as f:
+            value = json.loads(f.read())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _same_file(fd: int, path: Path) -> bool:
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(fd)
+    return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)

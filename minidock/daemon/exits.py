@@ -1,0 +1,67 @@
+"""Exits that this process looks after: while it lives, what is due after an exit costs no new Python process.
+
+For each container that this engine started there is one thread, asleep in `Running.wait`. When the exit comes it does what
+``after_exit.py`` says and releases the shim. When this process ends first, however it ends, the connection breaks, and the
+shim, without an owner now, execs the after-exit entry itself: nothing depends on these threads.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from minidock.daemon import after_exit
+from minidock.errors import SystemFault
+from minidock.shim.protocol import Closed
+
+if TYPE_CHECKING:
+    from minidock.daemon.engine import Engine
+    from minidock.execdriver import Running
+
+
+class Exits:
+    """The containers whose exits this process owns."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._watched: dict[threading.Thread, Running] = {}
+        self._closing = False
+
+    def watch(self, id: str, run: int, running: Running) -> None:
+        """Look after the end of run number `run` of container `id`."""
+        thread = threading.Thread(target=self._look_after, args=(id, run, running), name=f"exit-{id[:12]}", daemon=True)
+        with self._lock:
+            self._watched[thread] = running
+        thread.start()
+
+    def _look_after(self, id: str, run: int, running: Running) -> None:
+        try:
+            try:
+                running.wait()
+            except (Closed, OSError):
+                return
+            if self._closing:
+                return  # it was we who hung up
+            after_exit.after_exit(self._engine, id, run)
+            running.release()
+        except SystemFault as error:
+            # Nobody called us, so nobody can be told; the shim, not released, tries once more by itself.
+            print(f"after exit of {id}: {error}", file=sys.stderr)  # noqa: T201
+        finally:
+            running.close()
+            with self._lock:
+                self._watched.pop(threading.current_thread(), None)
+            if not self._closing:
+                self._engine.links.close()  # this thread's connection
+
+    def close(self) -> None:
+        """Hang up on all shims; each looks after itself from now on."""
+        self._closing = True
+        with self._lock:
+            watched = dict(self._watched)
+        for running in watched.values():
+            running.close()
+        for thread in watched:
+            thread.join()

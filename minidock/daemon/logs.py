@@ -1,0 +1,148 @@
+"""``logs``: read a container's json-file log, its older parts too, and follow it while it grows.
+
+::
+
+    <id>-json.log.2   <id>-json.log.1   <id>-json.log      older … newest (--log-opt max-file)
+    {"log":"text\\n","stream":"stdout","time":"2015-03-30T09:38:11.123456789Z"}      one line each
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from minidock.daemon.container import Container
+from minidock.daemon.names import lookup
+from minidock.daemon.timestamps import parse_when, to_ns
+from minidock.daemon.watch import watch
+from minidock.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from minidock.daemon.engine import Engine
+
+_STREAMS = {"stdout": 1, "stderr": 2}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which entries: streams by number, times in nanoseconds (0: no bound), with the time in front or not."""
+
+    streams: frozenset[int]
+    since: int
+    until: int
+    timestamps: bool
+
+
+def logs(
+    engine: Engine,
+    ref: str,
+    *,
+    stdout: bool = True,
+    stderr: bool = True,
+    since: str | int | float | None = None,
+    until: str | int | float | None = None,
+    timestamps: bool = False,
+    tail: str | int = "all",
+    follow: bool = False,
+) -> Iterator[tuple[int, bytes]]:
+    """(stream, text) of each log entry; stream is 1 stdout or 2 stderr. `follow` goes on until the container has ended.
+
+    `tail` is a number of entries or "all"; `since` and `until` are Unix times, RFC 3339 or durations before now. Raises
+    ContainerNotFound, InvalidParameter, all before the first entry.
+    """
+    if not stdout and not stderr:
+        raise InvalidParameter("Bad parameters: you must choose at least one stream")
+    container = lookup(engine, ref)
+    if not container.log_path:
+        raise InvalidParameter("configured logging driver does not support reading")
+    streams = frozenset(number for number, on in ((1, stdout), (2, stderr)) if on)
+    wanted = Wanted(streams, parse_when(since, "since"), parse_when(until, "until"), timestamps)
+    return _read(container, wanted, tail_count(tail), follow)
+
+
+def tail_count(tail: str | int | None) -> int | None:
+    """``--tail``: None for all; what is no number means all, as with docker."""
+    text = str(tail)
+    return int(text) if text.isdigit() else None
+
+
+def parts(path: str) -> list[str]:
+    """The log's files that are there, oldest first."""
+    found, number = [path], 1
+    while os.path.exists(f"{path}.{number}"):
+        found.append(f"{path}.{number}")
+        number += 1
+    return [part for part in reversed(found) if os.path.exists(part)]
+
+
+def _read(container: Container, wanted: Wanted, tail: int | None, follow: bool) -> Iterator[tuple[int, bytes]]:
+    with ExitStack() as stack:
+        changes = stack.enter_context(watch(container.directory)) if follow else None
+        files: list[BinaryIO] = [stack.enter_context(open(part, "rb")) for part in parts(container.log_path)]
+        current = files[-1] if files else None
+        old = _select((entry for file in files for entry in _whole_lines(file)), wanted)
+        yield from old if tail is None else deque(old, maxlen=tail)
+        if changes is None:
+            return
+        while True:
+            ended = not container.state().active
+            current = yield from _new_entries(container, current, wanted, stack)
+            if ended:
+                return  # looked once more after the end
+            changes.wait()
+
+
+def _new_entries(
+    container: Container, current: BinaryIO | None, wanted: Wanted, stack: ExitStack
+) -> Generator[tuple[int, bytes], None, BinaryIO | None]:
+    """What was added to the open file, and then to those that took its place since; returns the newest."""
+    while True:
+        if current is not None:
+            yield from _select(_whole_lines(current), wanted)
+        following = _successor(container.log_path, current)
+        if following is None:
+            return current
+        current = stack.enter_context(open(following, "rb"))  # noqa: SIM115
+
+
+def _successor(path: str, current: BinaryIO | None) -> str | None:
+    """The file after `current` in the rotation; None if `current` is the newest."""
+    inode = os.fstat(current.fileno()).st_ino if current is not None else 0
+    there = parts(path)
+    inodes = [os.stat(part).st_ino for part in there]
+    if not there or inodes[-1] == inode:
+        return None
+    return there[inodes.index(inode) + 1] if inode in inodes else there[0 if inode == 0 else -1]
+
+
+def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Lines from here on; one that is still being written is left for the next time."""
+    while True:
+        position = file.tell()
+        line = file.readline()
+        if not line.endswith(b"\n"):
+            file.seek(position)
+            return
+        yield line
+
+
+def _select(lines: Iterator[bytes], wanted: Wanted) -> Iterator[tuple[int, bytes]]:
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # torn by a power cut
+        stream = _STREAMS.get(entry.get("stream", "stdout"), 1)
+        if stream not in wanted.streams:
+            continue
+        if wanted.since or wanted.until:
+            at = to_ns(entry["time"])
+            if at < wanted.since or (wanted.until and at > wanted.until):
+                continue
+        text = entry.get("log", "").encode("utf-8", "surrogateescape")
+        yield stream, f"{entry['time']} ".encode() + text if wanted.timestamps else text

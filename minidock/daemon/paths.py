@@ -1,0 +1,101 @@
+"""Where one instance keeps everything. One state root is one instance.
+
+::
+
+    ROOT = /var/lib/minidock (MINIDOCK_ROOT overrides)     0700
+      instance.json         {"name": …, "id": …, "boot_id": …}
+      linkgraph.db          names, image references, addresses (minidock/linkgraph.py)
+      containers/<id>/      lock  config.json  run.json  exit.json  hostname hosts resolv.conf  <id>-json.log
+      volumes/<name>/_data  what a container's volume holds
+      seccomp/<hash>.bpf    compiled profiles
+      tmp/<id>/             a container being made or being removed; its ``lock`` is held by whoever is at it
+    RUN = /run/<instance>
+      <id>/                 from the begin of a start to the end of what is due after the exit: shim.sock, restart.sock
+      exec/<execid>.*       one more process in a container: .json, .sock, .run.json, .exit.json
+    /<instance>/<id>        in every cgroup hierarchy
+
+`tmp/<id>` and `RUN/<id>` are what makes a kill -9 harmless: whatever is found there without a living owner was left half
+done, and the next engine takes it back (``reconcile.py``). An exec's files lie in one folder for the whole instance, because
+an exec is looked up by its id alone and a unix socket's path has 107 bytes (unix(7)).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_ROOT = "/var/lib/minidock"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of one instance, and its name."""
+
+    root: Path
+    instance: str
+    run: Path
+
+    @classmethod
+    def of(cls, root: str | os.PathLike[str] | None = None) -> Paths:
+        """The paths of the instance whose state is in `root` (default: ``MINIDOCK_ROOT``, else /var/lib/minidock)."""
+        absolute = os.path.realpath(root or os.environ.get("MINIDOCK_ROOT") or DEFAULT_ROOT)
+        name = "minidock"
+        if absolute != DEFAULT_ROOT:
+            name = f"minidock-{hashlib.sha256(absolute.encode()).hexdigest()[:8]}"
+        return cls(Path(absolute), name, Path("/run") / name)
+
+    @property
+    def containers(self) -> Path:
+        """One folder per container that is whole."""
+        return self.root / "containers"
+
+    @property
+    def tmp(self) -> Path:
+        """Half-made and half-removed things."""
+        return self.root / "tmp"
+
+    @property
+    def volumes(self) -> Path:
+        """One folder per volume."""
+        return self.root / "volumes"
+
+    @property
+    def seccomp(self) -> Path:
+        """Compiled seccomp profiles."""
+        return self.root / "seccomp"
+
+    @property
+    def exec(self) -> Path:
+        """Run files of execs."""
+        return self.run / "exec"
+
+    def container(self, id: str) -> Path:
+        """The folder of one container."""
+        return self.root / "containers" / id
+
+    def run_dir(self, id: str) -> Path:
+        """The run folder of one container; it exists from the begin of a start to the end of what follows the exit."""
+        return self.run / id
+
+    def shim_socket(self, id: str) -> str:
+        """Where the container's shim listens."""
+        return f"{self.run}/{id}/shim.sock"
+
+    def cgroup(self, id: str) -> str:
+        """The container's cgroup, below the mount point of every hierarchy."""
+        return f"/{self.instance}/{id}"
+
+    def after_exit(self, id: str, run: int) -> tuple[str, ...]:
+        """argv of the entry that a shim without an owner execs after the exit (``after_exit.py``)."""
+        return (sys.executable, "-m", "minidock.daemon.after_exit", str(self.root), id, str(run))
+
+    def make(self) -> None:
+        """Make the folders that are missing, for root's eyes only. Raises OSError."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in (self.containers, self.tmp, self.volumes, self.seccomp):
+            directory.mkdir(mode=0o700, exist_ok=True)
+        self.run.mkdir(mode=0o700, exist_ok=True)
+        self.exec.mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,97 @@
+"""How a container goes away: renamed out of sight in one step, then taken apart.
+
+From the rename on the container does not exist for anybody. What is in ``tmp/<id>`` is the list of what remains to be done: if
+this process dies in the middle, the next engine finds the folder with nobody holding its lock, and finishes (`sweep`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minidock.daemon import execs, names, volumes
+from minidock.daemon.container import Container, read_json
+from minidock.errors import ContainerNotFound
+from minidock.linux import trace
+
+if TYPE_CHECKING:
+    from minidock.daemon.engine import Engine
+
+
+def remove(engine: Engine, container: Container, *, volumes: bool) -> None:
+    """Remove a container that does not run. Silently does nothing if somebody else was faster."""
+    try:
+        with container.locked():
+            remove_locked(engine, container, volumes=volumes)
+    except ContainerNotFound:
+        return
+
+
+def remove_locked(engine: Engine, container: Container, *, volumes: bool) -> None:
+    """Remove a container whose lock the caller holds. `volumes`: its anonymous ones too."""
+    if not volumes and any(point["anonymous"] for point in container.record["MountPoints"]):
+        container.record["KeepVolumes"] = True
+        container.save()
+    half = engine.paths.tmp / container.id
+    with trace.step("rename", half):
+        container.directory.rename(half)
+    finish(engine, container.id)
+
+
+def finish(engine: Engine, id: str) -> None:
+    """Take apart what is in ``tmp/<id>``; the caller holds its lock. A fault is tried a second time: every step is safe to
+    repeat, and one that was interrupted is thereby completed. Raises the second fault; the folder stays for the next engine.
+    """
+    try:
+        sweep(engine, id)
+    except OSError:
+        sweep(engine, id)
+
+
+def sweep(engine: Engine, id: str) -> None:
+    """Free everything that belongs to container `id`, the folder in ``tmp`` last."""
+    half = engine.paths.tmp / id
+    record = read_json(half / "config.json") or {}
+    container = Container(engine, id, record, half)
+    steps: list[tuple[str, Callable[[], None]]] = [
+        ("layer", lambda: engine.layers.remove(id)),
+        ("execs", lambda: execs.forget(engine, id)),
+        ("run directory", lambda: remove_tree(engine.paths.run_dir(id))),
+        ("cgroup", lambda: remove_cgroup(container)),
+        ("volumes", lambda: remove_volumes(container)),
+        ("addresses", lambda: release_addresses(container)),
+        ("name", lambda: names.release(engine, id)),
+        ("folder", lambda: remove_tree(half)),
+    ]
+    for _what, step in steps:
+        step()
+
+
+def remove_tree(directory: Path) -> None:
+    """Delete a folder of ours, if it is there."""
+    if directory.exists():
+        with trace.step("rmtree", directory):
+            shutil.rmtree(directory)
+
+
+def remove_cgroup(container: Container) -> None:
+    """The shim has done this, unless it was killed."""
+    from minidock.libcontainer import cgroups
+
+    cgroups.manager(container.cgroup).remove()
+
+
+def remove_volumes(container: Container) -> None:
+    """The anonymous volumes, unless the user wanted to keep them."""
+    if container.record.get("KeepVolumes"):
+        return
+    for point in container.record.get("MountPoints") or ():
+        if point["kind"] == "volume" and point["anonymous"]:
+            volumes.remove(container.engine, point["name"])
+
+
+def release_addresses(container: Container) -> None:
+    """Addresses of a container that went before it could give them back."""
+    container.engine.links.execute("DELETE FROM addresses WHERE container=?", container.id)

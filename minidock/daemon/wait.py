@@ -1,0 +1,89 @@
+"""``wait``: sleep until a container has ended, ends next, or is gone. From any process."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from minidock.daemon.container import Container, State
+from minidock.daemon.names import lookup
+from minidock.daemon.watch import watch
+from minidock.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from minidock.daemon.engine import Engine
+
+CONDITIONS = ("not-running", "next-exit", "removed")
+
+
+def wait(engine: Engine, ref: str, condition: str = "not-running", timeout: float | None = None) -> dict[str, Any]:
+    """Block until `condition` holds; returns ``{"StatusCode", "Error"}`` of the last exit.
+
+    not-running holds at once for a container that does not run; next-exit waits for an exit that is still to come; removed
+    waits until the container is gone. `timeout` in seconds. Raises InvalidParameter, ContainerNotFound, TimeoutError.
+    """
+    condition = condition or "not-running"
+    if condition not in CONDITIONS:
+        raise InvalidParameter(f'invalid condition: "{condition}"')
+    container = lookup(engine, ref)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    waiter = _Waiter(engine, container, condition, deadline)
+    with watch(container.directory) as changes:
+        while not waiter.done():
+            if not waiter.sleep_at_shim():
+                changes.wait(waiter.left())
+    return waiter.result()
+
+
+class _Waiter:
+    """One wait: the state it looked at last, and whether that is enough."""
+
+    def __init__(self, engine: Engine, container: Container, condition: str, deadline: float | None) -> None:
+        self.engine, self.container, self.condition, self.deadline = engine, container, condition, deadline
+        self.state: State = container.state()
+        self.first = self.state
+
+    def done(self) -> bool:
+        """Look, and say whether the wait is over."""
+        state = self.container.state()
+        if not (self.container.directory / "config.json").exists():
+            return True  # looked at while it went: what was seen before is what counts
+        self.state = state
+        if self.condition == "removed":
+            return False
+        if self.state.active:
+            return False
+        if self.condition == "not-running":
+            return True
+        # next-exit: a run that was not over when we came, is now
+        over = self.state.run > self.first.run if not self.first.running else self.state.run >= self.first.run
+        return self.state.run > 0 and over
+
+    def sleep_at_shim(self) -> bool:
+        """Sleep at the running container's shim; False if there is none to sleep at."""
+        if not self.state.running:
+            return False
+        try:
+            socket = self.engine.paths.shim_socket(self.container.id)
+            ended = self.engine.execdriver.wait(socket, self.left())
+        except TimeoutError:
+            raise TimeoutError(f"container {self.container.id[:12]} still runs") from None
+        if ended is None:
+            return False
+        run, finished = self.state.run, ended.finished_at
+        self.state = State("exited", 0, 0, run, ended.code, ended.error, ended.oom_killed, self.state.started_at, finished)
+        return True
+
+    def left(self) -> float | None:
+        """Seconds left. Raises TimeoutError when there are none."""
+        if self.deadline is None:
+            return None
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"waited for {self.condition} of container {self.container.id[:12]}")
+        return left
+
+    def result(self) -> dict[str, Any]:
+        """The Engine API's answer."""
+        error = {"Message": self.state.error} if self.state.error else None
+        return {"StatusCode": self.state.exit_code, "Error": error}
