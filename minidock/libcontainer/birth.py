@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -75,9 +74,8 @@ class InitProcess:
 
     def reap(self) -> None:
         """Kill it if it runs, and wait for its end."""
-        if self.wait(blocking=False) is None:
-            process.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-            self.wait()
+        if self.status is None:
+            process.end(self.pidfd)
 
 
 def adopt(pid: int, pidfd: int, ours: socket.socket, undo: ExitStack) -> InitProcess:

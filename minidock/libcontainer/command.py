@@ -36,18 +36,19 @@ def _check(name: str, path: str) -> None:
     try:
         mode = os.stat(path).st_mode
     except OSError as e:
-        raise refused(name, path, e) from e
+        raise refused(name, e, f"stat {path}: ") from e
     if stat.S_ISDIR(mode):
         raise CommandNotExecutable("exec:", f'"{name}"', errno.EISDIR, "is a directory")
     if not mode & 0o111:
         raise CommandNotExecutable("exec:", f'"{name}"', errno.EACCES, "permission denied")
 
 
-def refused(name: str, path: str, error: OSError) -> StartError:
-    """The error for an execve(2) or stat(2) of `path` that the kernel refused."""
+def refused(name: str, error: OSError, call: str = "") -> StartError:
+    """The error for an execve(2) (or another `call`, which then comes before the reason) that the kernel refused."""
     number = error.errno or 0
+    reason = call + os.strerror(number).lower()
     if number in (errno.ENOENT, errno.ENOTDIR):
-        return CommandNotFound("exec:", f'"{name}"', number, f"stat {path}: {os.strerror(number).lower()}")
+        return CommandNotFound("exec:", f'"{name}"', number, reason)
     if number in (errno.EACCES, errno.ENOEXEC, errno.EISDIR, errno.ELOOP, errno.ETXTBSY, errno.EPERM):
-        return CommandNotExecutable("exec:", f'"{name}"', number, os.strerror(number).lower())
+        return CommandNotExecutable("exec:", f'"{name}"', number, reason)
     return StartError("exec:", f'"{name}"', number)

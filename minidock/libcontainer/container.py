@@ -36,16 +36,17 @@ from minidock.libcontainer import cgroups, init, rootfs, rootmount, sync, userns
 from minidock.libcontainer.birth import At, adjust_oom_score, adopt, borrow, read_program, stepping
 from minidock.libcontainer.birth import InitProcess as InitProcess
 from minidock.libcontainer.config import HOST, NEW, Config
-from minidock.libcontainer.operations import BindMount, Operation, Root
+from minidock.libcontainer.operations import Operation, Root
 from minidock.libcontainer.stdio import Stdio as Stdio
 from minidock.linux import mount, namespaces, process, trace
 
 
-def create(config: Config, stdio: Stdio, tracer: trace.Tracer | None = None) -> InitProcess:
+def create(config: Config, stdio: Stdio, tracer: trace.Tracer | None = None, *, sibling: bool = False) -> InitProcess:
     """Start the init of a new container; it sets itself up while we return.
 
     The caller keeps its own copies of `stdio`'s descriptors and must be single-threaded. With a `tracer`, the child records
-    its steps in the same way (and with the same fault plan). Raises StartError with step and path; nothing is left then.
+    its steps in the same way (and with the same fault plan). A `sibling` becomes the child of our parent, which then reaps it
+    and with which it dies (CLONE_PARENT). Raises StartError with step and path; nothing is left then.
     """
     with ExitStack() as undo, stepping("create container") as at:
         group = _cgroup(config, undo, at)
@@ -63,7 +64,7 @@ def create(config: Config, stdio: Stdio, tracer: trace.Tracer | None = None) -> 
         if fd is not None:
             births.callback(os.close, fd)
         with _born_in(config, births) as flags:
-            pid, pidfd = process.clone3(lambda: _child(job), flags, fd)
+            pid, pidfd = process.clone3(lambda: _child(job), flags | (process.CLONE_PARENT if sibling else 0), fd)
         births.close()
         theirs.close()
         container = adopt(pid, pidfd, ours, undo)
@@ -100,11 +101,11 @@ def _cgroup(config: Config, undo: ExitStack, at: At) -> cgroups.Manager | None:
 
 def _open_sources(operations: list[Operation], root: Root, births: ExitStack, at: At) -> None:
     for operation in operations:
-        if isinstance(operation, BindMount):
-            at("bind mount", operation.source)
-            tree = mount.open_tree(operation.source, recursive=operation.recursive)
+        for source, recursive in operation.sources():
+            at(operation.step, source)
+            tree = mount.open_tree(source, recursive=recursive)
             births.callback(os.close, tree)
-            root.sources[operation] = tree
+            root.sources[operation.path, source] = tree
 
 
 @contextmanager

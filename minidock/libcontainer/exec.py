@@ -44,7 +44,7 @@ class _Job:
     tracer: trace.Tracer | None
 
 
-def create_exec(config: ExecConfig, stdio: Stdio, tracer: trace.Tracer | None = None) -> InitProcess:
+def create_exec(config: ExecConfig, stdio: Stdio, tracer: trace.Tracer | None = None, *, sibling: bool = False) -> InitProcess:
     """Start a process in the container whose init is ``config.pid``; like `container.create` in all else.
 
     Raises StartError: among others when that process is gone, or its pid is another's by now.
@@ -65,7 +65,7 @@ def create_exec(config: ExecConfig, stdio: Stdio, tracer: trace.Tracer | None = 
             if join & namespaces.CLONE_NEWPID:
                 borrow("pid", f"/proc/{config.pid}/ns/pid", births, back)
             at("clone3")
-            born = process.clone3(lambda: _main(job), 0, fd)
+            born = process.clone3(lambda: _main(job), process.CLONE_PARENT if sibling else 0, fd)
         births.close()
         theirs.close()
         process_ = adopt(*born, ours, undo)

@@ -160,5 +160,5 @@ def become(what: Process, who: user.User, seccomp: bytes, child: sync.Child, *, 
     try:
         process.execve(path, what.args, env)
     except OSError as e:
-        raise command.refused(what.args[0], path, e) from e
+        raise command.refused(what.args[0], e) from e
     raise StartError("exec", path)  # for the type checker: an execve that returns has raised

@@ -13,7 +13,10 @@ import errno
 import os
 import posixpath
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from minidock.errors import StartError
 from minidock.libcontainer import options as mountopts
@@ -22,17 +25,20 @@ from minidock.linux import mount
 from minidock.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, openat2
 
 STAGE = "/tmp"  # where the root is attached until pivot_root; our mount namespace is our own by then
+# What a user namespace cannot mount unless it owns the namespace behind it, and where the host has it.
+_HOSTS_OWN = {"proc": "/proc", "sysfs": "/sys", "mqueue": "/dev/mqueue", "cgroup2": "/sys/fs/cgroup"}
 
 
 @dataclass
 class Root:
     """The root under construction: `fd` is its top directory; `tree` the detached mount it comes from.
 
-    `sources` are the detached bind mounts that the parent opened, by operation. `fd` is -1 until AttachRoot.
+    `sources` are the detached bind mounts that the parent opened, by (operation's path, host's path). `fd` is -1 until
+    AttachRoot.
     """
 
     tree: int = -1
-    sources: dict[Operation, int] = field(default_factory=dict)
+    sources: dict[tuple[str, str], int] = field(default_factory=dict)
     user_namespace: bool = False
     fd: int = -1
 
@@ -58,19 +64,35 @@ class Root:
 
 @dataclass(frozen=True)
 class Operation:
-    """One act on the root. `path` is where in the container (or on the host, before there is a root)."""
+    """One act on the root. `path` is where in the container (or on the host, before there is a root); `step` is the word for
+    it in an error message."""
 
+    step: ClassVar[str]
     path: str
 
     def apply(self, root: Root) -> None:
         """Do it. Raises OSError."""
         raise NotImplementedError
 
+    def sources(self) -> tuple[tuple[str, bool], ...]:
+        """The host paths that the parent must open for it, each with whether to take along what is mounted below."""
+        return ()
+
+
+@contextmanager
+def _detached(fd: int) -> Iterator[int]:
+    """Close a descriptor at the end of a ``with``: an O_PATH one, or a mount that is attached by then."""
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
 
 @dataclass(frozen=True)
 class SetPropagation(Operation):
     """What we mount must not reach the host, nor (unless asked for) the other way round (mount_namespaces(7))."""
 
+    step = "set mount propagation"
     propagation: str
 
     def apply(self, root: Root) -> None:  # noqa: ARG002  there is none yet
@@ -84,14 +106,12 @@ class SetPropagation(Operation):
 class AttachRoot(Operation):
     """Attach the detached root, so that things can be mounted below it."""
 
+    step = "attach root"
     source: str
 
     def apply(self, root: Root) -> None:
-        stage = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
-        try:
+        with _detached(os.open(self.path, os.O_PATH | os.O_CLOEXEC)) as stage:
             mount.move_mount(root.tree, stage)
-        finally:
-            os.close(stage)
         root.fd = root.tree
 
     def __str__(self) -> str:
@@ -102,6 +122,7 @@ class AttachRoot(Operation):
 class BindMount(Operation):
     """A file or directory of the host, shown in the container. All of its attributes are set before it is attached."""
 
+    step = "bind mount"
     source: str
     recursive: bool = False
     set: int = 0
@@ -109,29 +130,21 @@ class BindMount(Operation):
     propagation: str = "rprivate"
     create: str = "dir"
 
+    def sources(self) -> tuple[tuple[str, bool], ...]:
+        return ((self.source, self.recursive),)
+
     def apply(self, root: Root) -> None:
-        tree = root.sources[self]
+        tree = root.sources[self.path, self.source]
+        how = mountopts.PROPAGATION[self.propagation]
         if self.set or self.clear:
             mount.mount_setattr(tree, self.set, self.clear, recursive=self.recursive)
-        if self.propagation:
-            how = mountopts.PROPAGATION[self.propagation]
+        if how:
             mount.mount_setattr(tree, propagation=how & ~mount.MS_REC, recursive=bool(how & mount.MS_REC))
-        target = root.open(self.path, self.create)
-        try:
+        with _detached(root.open(self.path, self.create)) as target:
             mount.move_mount(tree, target)
-        finally:
-            os.close(target)
 
     def __str__(self) -> str:
-        words = "".join(
-            f",{w}"
-            for w, a in (
-                ("ro", mount.MOUNT_ATTR_RDONLY),
-                ("nosuid", mount.MOUNT_ATTR_NOSUID),
-                ("nodev", mount.MOUNT_ATTR_NODEV),
-            )
-            if self.set & a
-        )
+        words = "".join(f",{word}" for word, attribute in mountopts.ATTRIBUTE_WORDS.items() if self.set & attribute)
         return f"mount -o {'rbind' if self.recursive else 'bind'}{words} {self.source} .{self.path}"
 
 
@@ -139,22 +152,21 @@ class BindMount(Operation):
 class MountFs(Operation):
     """A new instance of a file system: proc, tmpfs, devpts, sysfs, mqueue, cgroup2.
 
-    In a user namespace the kernel refuses some of them when the namespace they show is not owned by it
-    (mount_too_revealing in fs/namespace.c: /sys with the host's network, /proc with its pids). Then the host's own is shown,
-    as runc does.
+    A user namespace gets an instance only of what it owns. When the container shares the host's network, pids or ipc, its /sys,
+    /proc or /dev/mqueue is the host's anyway: `shared` allows to show that one instead, as runc does.
     """
 
+    step = "mount"
     type: str
     source: str
     flags: int = 0
     data: str = ""
     create: str = "dir"
-
-    _HOST = {"proc": "/proc", "sysfs": "/sys", "mqueue": "/dev/mqueue", "cgroup2": "/sys/fs/cgroup"}  # noqa: RUF012
+    shared: bool = False
 
     def apply(self, root: Root) -> None:
         # A link in the place of /proc or /sys would make later writes go where the image's author wants (CVE-2019-19921).
-        special = self.type in self._HOST
+        special = self.type in _HOSTS_OWN
         try:
             target = root.open(self.path, self.create, RESOLVE_NO_SYMLINKS if special else 0)
         except OSError as e:
@@ -164,20 +176,17 @@ class MountFs(Operation):
         try:
             mount.mount(self.source, f"/proc/self/fd/{target}", self.type, self.flags, self.data)
         except PermissionError:
-            if not (special and root.user_namespace):
+            if not (special and self.shared and root.user_namespace):
                 raise
             self._show_the_hosts(target)
         finally:
             os.close(target)
 
     def _show_the_hosts(self, target: int) -> None:
-        tree = mount.open_tree(self._HOST[self.type], recursive=True)
-        try:
-            if self.flags & mount.MS_RDONLY:
-                mount.mount_setattr(tree, mount.MOUNT_ATTR_RDONLY, recursive=True)
+        readonly = mount.MOUNT_ATTR_RDONLY if self.flags & mount.MS_RDONLY else 0
+        with _detached(mount.open_tree(_HOSTS_OWN[self.type], recursive=True)) as tree:
+            mount.mount_setattr(tree, readonly, recursive=True)
             mount.move_mount(tree, target)
-        finally:
-            os.close(tree)
 
     def __str__(self) -> str:
         words = ",".join(filter(None, ["ro" if self.flags & mount.MS_RDONLY else "", self.data]))
@@ -185,65 +194,98 @@ class MountFs(Operation):
 
 
 @dataclass(frozen=True)
-class MakeNode(Operation):
-    """A device node; in a user namespace, where mknod(2) is never allowed, a bind mount of the host's."""
+class ShowCgroups(Operation):
+    """On v1: a tmpfs with one directory per hierarchy, as on the host; below each only the container's own cgroup.
 
-    device: Device
+    `directories` are host paths, opened by the parent; `names` what they are called, in the same order. A hierarchy of
+    several controllers (``cpu,cpuacct``) gets a link for each.
+    """
+
+    step = "mount"
+    directories: tuple[str, ...]
+    names: tuple[str, ...]
+    readonly: bool = True
+
+    def sources(self) -> tuple[tuple[str, bool], ...]:
+        return tuple((directory, False) for directory in self.directories)
 
     def apply(self, root: Root) -> None:
-        device = self.device
-        parent, name = posixpath.split(self.path)
-        if root.user_namespace:
-            self._bind(root)
-            return
-        directory = root.open(parent, "dir")
-        try:
-            kind = {"c": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[device.kind]
-            os.mknod(name, kind | device.mode, os.makedev(device.major, device.minor), dir_fd=directory)
-            if device.uid or device.gid:
-                os.chown(name, device.uid, device.gid, dir_fd=directory, follow_symlinks=False)
-        finally:
-            os.close(directory)
-
-    def _bind(self, root: Root) -> None:
-        tree = mount.open_tree(self.device.host_path or self.path)
-        try:
-            target = root.open(self.path, "file")
-            try:
-                mount.move_mount(tree, target)
-            finally:
-                os.close(target)
-        finally:
-            os.close(tree)
+        attributes = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
+        attributes |= mount.MOUNT_ATTR_RDONLY if self.readonly else 0
+        flags = mount.MS_NOSUID | mount.MS_NODEV | mount.MS_NOEXEC
+        with _detached(root.open(self.path, "dir")) as target:
+            mount.mount("tmpfs", f"/proc/self/fd/{target}", "tmpfs", flags, "mode=755")
+        with _detached(root.open(self.path)) as top:
+            for name, directory in zip(self.names, self.directories, strict=True):
+                os.mkdir(name, 0o755, dir_fd=top)  # on a tmpfs that nobody else has seen: no link can be in the way
+                tree = root.sources[self.path, directory]
+                mount.mount_setattr(tree, attributes, propagation=mount.MS_PRIVATE)
+                mount.move_mount(tree, top, name)
+                for controller in name.split(","):
+                    if controller != name:
+                        os.symlink(name, controller, dir_fd=top)
+            if self.readonly:
+                mount.mount_setattr(top, mount.MOUNT_ATTR_RDONLY)
 
     def __str__(self) -> str:
-        d = self.device
-        return f"mknod -m {d.mode:o} .{self.path} {d.kind} {d.major} {d.minor}"
+        mode = ",ro" if self.readonly else ""
+        binds = (
+            f"mount -o bind{mode} {directory} .{self.path}/{name}"
+            for name, directory in zip(self.names, self.directories, strict=True)
+        )
+        return "\n".join([f"mount -t tmpfs -o mode=755 tmpfs .{self.path}", *binds])
 
 
 @dataclass(frozen=True)
-class Symlink(Operation):
-    """A symbolic link at `path`; one that is there already is left."""
+class MakeDevices(Operation):
+    """Device nodes and links in an own /dev. In a user namespace, where mknod(2) is never allowed, the host's are bound."""
 
-    to: str
+    step = "make devices"
+    devices: tuple[Device, ...]
+    links: tuple[tuple[str, str], ...]
 
     def apply(self, root: Root) -> None:
-        parent, name = posixpath.split(self.path)
-        directory = root.open(parent, "dir")
-        try:
-            os.symlink(self.to, name, dir_fd=directory)
-        except FileExistsError:
-            return
-        finally:
-            os.close(directory)
+        with _detached(root.open(self.path)) as dev:
+            for device in self.devices:
+                if root.user_namespace:
+                    _bind_device(device, root)
+                else:
+                    _make_device(device, dev, root)
+            for name, to in self.links:
+                try:
+                    os.symlink(to, name, dir_fd=dev)
+                except FileExistsError:  # a device or mount of the same name was asked for
+                    continue
 
     def __str__(self) -> str:
-        return f"ln -s {self.to} .{self.path}"
+        nodes = [f"mknod -m {d.mode:o} .{d.path} {d.kind} {d.major} {d.minor}" for d in self.devices]
+        return "\n".join([*nodes, *(f"ln -s {to} .{self.path}/{name}" for name, to in self.links)])
+
+
+def _make_device(device: Device, dev: int, root: Root) -> None:
+    kind = {"c": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[device.kind]
+    parent, name = posixpath.split(device.path)
+    directory = dev if parent == "/dev" else root.open(parent, "dir")
+    try:
+        os.mknod(name, kind | device.mode, os.makedev(device.major, device.minor), dir_fd=directory)
+        if device.uid or device.gid:
+            os.chown(name, device.uid, device.gid, dir_fd=directory, follow_symlinks=False)
+    finally:
+        if directory != dev:
+            os.close(directory)
+
+
+def _bind_device(device: Device, root: Root) -> None:
+    with _detached(mount.open_tree(device.host_path or device.path)) as tree:
+        with _detached(root.open(device.path, "file")) as target:
+            mount.move_mount(tree, target)
 
 
 @dataclass(frozen=True)
 class MakeDirectory(Operation):
     """A directory, with those above it, if it is not there: docker makes a missing working directory."""
+
+    step = "make directory"
 
     def apply(self, root: Root) -> None:
         os.close(root.open(self.path, "dir"))
@@ -256,22 +298,19 @@ class MakeDirectory(Operation):
 class Mask(Operation):
     """Hide a path that tells about the host: a directory under an empty tmpfs, a file under /dev/null. No path, no mask."""
 
+    step = "mask"
+
     def apply(self, root: Root) -> None:
         try:
             target = root.open(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return
-        try:
+        with _detached(target):
             if stat.S_ISDIR(os.fstat(target).st_mode):
                 mount.mount("tmpfs", f"/proc/self/fd/{target}", "tmpfs", mount.MS_RDONLY, "nr_inodes=2")
-            else:
-                tree = mount.open_tree("/dev/null")
-                try:
-                    mount.move_mount(tree, target)
-                finally:
-                    os.close(tree)
-        finally:
-            os.close(target)
+                return
+            with _detached(mount.open_tree("/dev/null")) as tree:
+                mount.move_mount(tree, target)
 
     def __str__(self) -> str:
         return f"mount -o bind /dev/null .{self.path} || mount -t tmpfs -o ro tmpfs .{self.path}"
@@ -281,43 +320,40 @@ class Mask(Operation):
 class ReadOnly(Operation):
     """Make one path read-only by mounting it on itself. No path, nothing to do."""
 
+    step = "make read-only"
+
     def apply(self, root: Root) -> None:
         try:
             target = root.open(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return
-        try:
-            tree = mount.open_tree("", dirfd=target, recursive=True)
-            try:
+        with _detached(target):
+            with _detached(mount.open_tree("", dirfd=target, recursive=True)) as tree:
                 mount.mount_setattr(tree, mount.MOUNT_ATTR_RDONLY, recursive=True)
                 mount.move_mount(tree, target)
-            finally:
-                os.close(tree)
-        finally:
-            os.close(target)
 
     def __str__(self) -> str:
         return f"mount -o rbind,ro .{self.path} .{self.path}"
 
 
 @dataclass(frozen=True)
-class ReadOnlyMount(Operation):
-    """Make the mount that `path` is the top of read-only: the root itself, or a tmpfs once it has been filled."""
+class ReadOnlyRoot(Operation):
+    """``--read-only``: the root's own mount, not what is mounted below it."""
+
+    step = "make read-only"
 
     def apply(self, root: Root) -> None:
-        target = root.open(self.path)
-        try:
-            mount.mount_setattr(target, mount.MOUNT_ATTR_RDONLY)
-        finally:
-            os.close(target)
+        mount.mount_setattr(root.fd, mount.MOUNT_ATTR_RDONLY)
 
     def __str__(self) -> str:
-        return f"mount -o remount,bind,ro .{self.path}"
+        return "mount -o remount,bind,ro ."
 
 
 @dataclass(frozen=True)
 class PivotRoot(Operation):
     """Make the root ours, and drop the host's. Unlike chroot(2), nothing of the old tree stays in the namespace."""
+
+    step = "pivot_root"
 
     def apply(self, root: Root) -> None:
         os.fchdir(root.fd)

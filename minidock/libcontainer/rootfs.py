@@ -18,25 +18,25 @@ Printing a plan shows the same as a shell script: ``print(*plan(config), sep="\\
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from minidock.libcontainer import options as mountopts
-from minidock.libcontainer.config import Config, Device, Mount
+from minidock.libcontainer.config import HOST, Config, Device, Mount
 from minidock.libcontainer.operations import (
     STAGE,
     AttachRoot,
     BindMount,
+    MakeDevices,
     MakeDirectory,
-    MakeNode,
     Mask,
     MountFs,
     Operation,
     PivotRoot,
     ReadOnly,
-    ReadOnlyMount,
+    ReadOnlyRoot,
     Root,
     SetPropagation,
-    Symlink,
+    ShowCgroups,
 )
 from minidock.libcontainer.sync import Child
 from minidock.linux import mount, trace
@@ -51,12 +51,12 @@ DEFAULT_DEVICES = (
     Device("/dev/tty", "c", 5, 0),
 )
 _LINKS = (
-    ("/dev/fd", "/proc/self/fd"),
-    ("/dev/stdin", "/proc/self/fd/0"),
-    ("/dev/stdout", "/proc/self/fd/1"),
-    ("/dev/stderr", "/proc/self/fd/2"),
-    ("/dev/ptmx", "pts/ptmx"),
-    ("/dev/core", "/proc/kcore"),
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+    ("core", "/proc/kcore"),
 )
 
 
@@ -69,15 +69,16 @@ def plan(config: Config, cgroups: Mapping[str, str] | None = None) -> list[Opera
     own_dev = False
     for m in config.mounts:
         own_dev = own_dev or (m.target == "/dev" and m.type == "tmpfs")
-        operations += _mount(m, cgroups, config.cgroup.path if config.cgroup else "")
-    if own_dev:
-        operations += _dev(config.devices)
+        operations.append(_mount(m, cgroups, config))
+    if own_dev:  # a device of the config replaces a default of the same path
+        nodes = {d.path: d for d in (*DEFAULT_DEVICES, *config.devices)}
+        operations.append(MakeDevices("/dev", tuple(nodes.values()), _LINKS))
     operations += [Mask(p) for p in config.masked_paths]
     operations += [ReadOnly(p) for p in config.readonly_paths]
     if config.process.cwd != "/":
         operations.append(MakeDirectory(config.process.cwd))
     if config.readonly_root or config.root.readonly:
-        operations.append(ReadOnlyMount("/"))
+        operations.append(ReadOnlyRoot("/"))
     operations.append(PivotRoot("/"))
     return operations
 
@@ -86,9 +87,9 @@ def carry_out(operations: list[Operation], root: Root, child: Child) -> None:
     """Apply the operations in order. On an error `child` stands at the one that failed."""
     traced = trace.current() is not None
     for operation in operations:
-        child.at(type(operation).__name__, operation.path)
+        child.at(operation.step, operation.path)
         if traced:
-            with trace.step(type(operation).__name__, operation):
+            with trace.step(operation.step, operation):
                 operation.apply(root)
         else:
             operation.apply(root)
@@ -102,35 +103,17 @@ def _describe_root(config: Config) -> str:
     return f"-t overlay -o lowerdir={':'.join(root.lower)}{upper} overlay"
 
 
-def _mount(m: Mount, cgroups: Mapping[str, str] | None, cgroup_path: str) -> Iterator[Operation]:
+def _mount(m: Mount, cgroups: Mapping[str, str] | None, config: Config) -> Operation:
     parsed = mountopts.parse(m.options)
     if m.type == "bind":
-        yield BindMount(m.target, m.source, parsed.recursive, parsed.set, parsed.clear, m.propagation, m.create)
-    elif m.type in ("cgroup", "cgroup2"):
+        return BindMount(m.target, m.source, parsed.recursive, parsed.set, parsed.clear, m.propagation, m.create)
+    if m.type in ("cgroup", "cgroup2"):
         if cgroups is None:
-            yield MountFs(m.target, "cgroup2", "cgroup", parsed.flags)
-        else:
-            yield from _cgroup_v1(m.target, cgroups, cgroup_path, bool(parsed.flags & mount.MS_RDONLY))
-    else:
-        yield MountFs(m.target, m.type, m.source or m.type, parsed.flags & ~mount.MS_REC, parsed.data, m.create)
-
-
-def _cgroup_v1(target: str, cgroups: Mapping[str, str], path: str, readonly: bool) -> Iterator[Operation]:
-    """A tmpfs with one directory per hierarchy, as on the host; what is in them is the container's own cgroup only."""
-    attributes = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
-    yield MountFs(target, "tmpfs", "tmpfs", mount.MS_NOSUID | mount.MS_NODEV | mount.MS_NOEXEC, "mode=755")
-    for directory in dict.fromkeys(cgroups.values()):
-        name = posixpath.basename(directory.removesuffix(path))
-        yield BindMount(f"{target}/{name}", directory, False, attributes | (mount.MOUNT_ATTR_RDONLY if readonly else 0))
-        for controller in name.split(","):
-            if controller != name:
-                yield Symlink(f"{target}/{controller}", name)
-    if readonly:
-        yield ReadOnlyMount(target)
-
-
-def _dev(devices: tuple[Device, ...]) -> Iterator[Operation]:
-    """The nodes and links of an own /dev; a device of the config replaces a default of the same path."""
-    nodes = {d.path: d for d in (*DEFAULT_DEVICES, *devices)}
-    yield from (MakeNode(path, device) for path, device in nodes.items())
-    yield from (Symlink(path, to) for path, to in _LINKS)
+            return MountFs(m.target, "cgroup2", "cgroup", parsed.flags, shared=True)
+        directories = tuple(dict.fromkeys(cgroups.values()))
+        path = config.cgroup.path if config.cgroup else ""
+        names = tuple(posixpath.basename(d.removesuffix(path)) for d in directories)
+        return ShowCgroups(m.target, directories, names, bool(parsed.flags & mount.MS_RDONLY))
+    namespace = {"proc": config.namespaces.pid, "sysfs": config.namespaces.net, "mqueue": config.namespaces.ipc}
+    shared = namespace.get(m.type) == HOST
+    return MountFs(m.target, m.type, m.source or m.type, parsed.flags & ~mount.MS_REC, parsed.data, m.create, shared)

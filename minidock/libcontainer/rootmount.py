@@ -89,6 +89,7 @@ def overlay(root: RootMount, trees: list[int] | None = None) -> int:
 def _new_interface(layers: list[str], root: RootMount) -> int:
     fs = mount.fsopen("overlay")
     try:
+        mount.fsconfig_set_string(fs, "source", "overlay")  # the first column of `mount`
         for layer in layers:
             mount.fsconfig_set_string(fs, "lowerdir+", layer)
         if root.upper:

@@ -147,9 +147,11 @@ def open_tree(path: str, *, dirfd: int = AT_FDCWD, recursive: bool = False) -> i
 
 
 @traced
-def move_mount(tree: int, target: int) -> None:
-    """Attach the detached mount `tree` on the file or directory that the descriptor `target` is open on (move_mount(2))."""
-    syscall("move_mount", tree, b"", target, b"", _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH)
+def move_mount(tree: int, target: int, name: str = "") -> None:
+    """Attach the detached mount `tree` (move_mount(2)) on the file or directory that the descriptor `target` is open on, or on
+    `name` in the directory `target`; a link there is not followed."""
+    flags = _MOVE_MOUNT_F_EMPTY_PATH | (0 if name else _MOVE_MOUNT_T_EMPTY_PATH)
+    syscall("move_mount", tree, b"", target, os.fsencode(name), flags, path=name)
 
 
 @traced

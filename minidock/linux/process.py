@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 from collections.abc import Callable
 from typing import NoReturn
@@ -64,8 +65,7 @@ def clone3(child: Callable[[], NoReturn], flags: int, cgroup: int | None = None)
                 child()
     except OSError:
         if pidfd.value >= 0:
-            signal.pidfd_send_signal(pidfd.value, signal.SIGKILL)
-            os.waitid(os.P_PIDFD, pidfd.value, os.WEXITED)
+            end(pidfd.value)
             os.close(pidfd.value)
         raise
     return pid, pidfd.value
@@ -114,6 +114,19 @@ def wait_pidfd(pidfd: int, *, blocking: bool = True) -> int | None:
     if result is None:
         return None
     return result.si_status if result.si_code == os.CLD_EXITED else 128 + result.si_status
+
+
+def end(pidfd: int) -> None:
+    """Kill the process of `pidfd` if it runs, and return when it has ended; it is reaped if it is our child to reap."""
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+    except ProcessLookupError:
+        return
+    except ChildProcessError:  # a sibling (CLONE_PARENT): our parent reaps it, and we see its end
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.poll()
 
 
 def start_time(pid: int) -> int:
