@@ -100,14 +100,13 @@ def borrow(kind: str, path: str, births: ExitStack, back: ExitStack) -> None:
     flag = namespaces.FLAG[kind]
     ours = os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
     births.callback(os.close, ours)
+    back.callback(namespaces.setns, ours, flag)
     if path == NEW:
         namespaces.unshare(flag)
-        back.callback(namespaces.setns, ours, flag)
         return
     theirs = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     births.callback(os.close, theirs)
     namespaces.setns(theirs, flag)
-    back.callback(namespaces.setns, ours, flag)
 
 
 def adjust_oom_score(pid: int, score: int | None, warnings: list[str]) -> None:

@@ -38,6 +38,7 @@ from minidock.libcontainer.birth import InitProcess as InitProcess
 from minidock.libcontainer.config import HOST, NEW, Config
 from minidock.libcontainer.operations import Operation, Root
 from minidock.libcontainer.stdio import Stdio as Stdio
+from minidock.libcontainer.stdio import give
 from minidock.linux import mount, namespaces, process, trace
 
 
@@ -64,11 +65,13 @@ def create(config: Config, stdio: Stdio, tracer: trace.Tracer | None = None, *, 
         if fd is not None:
             births.callback(os.close, fd)
         with _born_in(config, births) as flags:
-            pid, pidfd = process.clone3(lambda: _child(job), flags | (process.CLONE_PARENT if sibling else 0), fd)
+            pid, pidfd = _give_birth(job, flags | (process.CLONE_PARENT if sibling else 0), fd)
         births.close()
         theirs.close()
         container = adopt(pid, pidfd, ours, undo)
         container.warnings.extend(warnings)
+        if config.namespaces.user != HOST:
+            give(stdio.fds(), userns.host_id(config.uid_map, 0))
         if config.namespaces.user == NEW:
             at("write id maps", f"/proc/{pid}/uid_map")
             userns.write_maps(pid, config.uid_map, config.gid_map)
@@ -83,8 +86,16 @@ def cgroups_v1(group: cgroups.Manager) -> bool:
     return any(group.paths().keys() - {""})
 
 
-def _child(job: init.Job) -> NoReturn:
-    init.main(job)
+def _give_birth(job: init.Job, flags: int, cgroup: int | None) -> tuple[int, int]:
+    """clone3, for a user namespace to join through a go-between. Returns (pid, pidfd) of init."""
+
+    def main() -> NoReturn:
+        init.main(job)
+
+    user = job.config.namespaces.user
+    if user in (HOST, NEW):
+        return process.clone3(main, flags, cgroup)
+    return userns.born_inside(user, main, flags, cgroup, job.cgroup.join_self if job.cgroup else None)
 
 
 def _cgroup(config: Config, undo: ExitStack, at: At) -> cgroups.Manager | None:
@@ -117,6 +128,8 @@ def _born_in(config: Config, births: ExitStack) -> Iterator[int]:
         for kind in ("pid", "net", "ipc", "uts", "user", "cgroup", "time"):
             value, flag = getattr(asked, kind), namespaces.FLAG[kind]
             if value == HOST or (kind == "cgroup" and value == NEW):  # init unshares cgroup, once it has joined
+                continue
+            if kind == "user" and value != NEW:  # from a user namespace there is no way back: `born_inside`
                 continue
             if value == NEW and kind != "time":
                 flags |= flag

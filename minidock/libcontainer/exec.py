@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from minidock.errors import StartError
-from minidock.libcontainer import cgroups, environment, init, stdio, sync
+from minidock.libcontainer import cgroups, environment, init, sync, userns
+from minidock.libcontainer import stdio as streams
 from minidock.libcontainer.birth import At, adjust_oom_score, adopt, borrow, read_program, stepping
 from minidock.libcontainer.config import ExecConfig
 from minidock.libcontainer.container import InitProcess, Stdio
@@ -69,6 +70,8 @@ def create_exec(config: ExecConfig, stdio: Stdio, tracer: trace.Tracer | None = 
         births.close()
         theirs.close()
         process_ = adopt(*born, ours, undo)
+        if config.user_namespace:
+            streams.give(stdio.fds(), userns.root_of(config.pid))
         adjust_oom_score(process_.pid, config.process.oom_score_adj, process_.warnings)
         process_.keep(undo.pop_all())
     return process_
@@ -134,6 +137,6 @@ def _enter(job: _Job, child: sync.Child) -> None:
     if what.tty:
         child.at("open console", "/dev/pts/ptmx")
         root = os.open("/", os.O_PATH | os.O_CLOEXEC)
-        slave = stdio.open_console(root, job.stdio.console, what.rows, what.cols)
+        slave = streams.open_console(root, job.stdio.console, what.rows, what.cols)
         fds = (slave, slave, slave)
     init.settle(fds, what.tty, child)

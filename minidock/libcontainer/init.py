@@ -5,8 +5,9 @@ interpreter pays for each page it touches. Nothing of the host is used once its 
 with the step it happened at, and ends the process; `main` never returns.
 
 Our own executable is protected on two sides. Until execve this process is not dumpable, so that nobody in the container can
-open its /proc/PID/exe or fd (runc's CVE-2016-9962); and the interpreter that the zygote runs from is a read-only view of the
-host's (`ownexe`), so that a command which is a script for ``#!/proc/self/exe`` gets nothing it could write to (CVE-2019-5736).
+open its /proc/PID/exe or fd (runc's CVE-2016-9962). And the zygote is executed from a descriptor that can never be opened
+for writing (``linux/executable.py``), so that a command which is a script for ``#!/proc/self/exe`` gets nothing it could
+write to (CVE-2019-5736).
 """
 
 from __future__ import annotations
@@ -68,14 +69,16 @@ def start(child: sync.Child) -> None:
 def _set_up(job: Job, child: sync.Child) -> user.User:
     """Everything that needs the host's view or root's rights."""
     config, what = job.config, job.config.process
-    # 1. Into our cgroups, while we are root outside (the unified tree we were born in).
+    # 1. Into our cgroups, while we are root outside (the unified tree we were born in). A go-between into a user namespace
+    # has joined already, and we were born where it was.
     child.at("join cgroup", config.cgroup.path if config.cgroup else "")
-    if job.cgroup:
+    if job.cgroup and config.namespaces.user in (HOST, NEW):
         job.cgroup.join_self()
     # 2. With a user namespace: wait for its maps, then be its root.
-    if config.namespaces.user == NEW:
+    if config.namespaces.user != HOST:
         child.at("user namespace")
-        child.wait(sync.MAPS)
+        if config.namespaces.user == NEW:
+            child.wait(sync.MAPS)
         os.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
@@ -124,7 +127,7 @@ def prepare(what: Process, child: sync.Child) -> user.User:
     """What can be checked before the go: the user, the working directory, the command."""
     child.at("look up user", what.user)
     who = user.lookup(what.user, what.groups, user.read_database("/etc/passwd"), user.read_database("/etc/group"))
-    stdio.give_to(who.uid)
+    stdio.give((0, 1, 2), who.uid)
     environment.change_directory(what.cwd, child)
     environment.set_rlimits(what.rlimits, child)
     command.find(what.args[0], environment.search_path(what.env))

@@ -66,15 +66,15 @@ def install(fds: tuple[int, int, int], terminal: bool) -> None:
         tty.set_controlling(0)
 
 
-def give_to(uid: int) -> None:
+def give(fds: tuple[int, int, int], uid: int | None) -> None:
     """Let `uid` reopen its streams through /dev/stdout (a pipe is made by root, mode 0600), as docker does.
 
-    Only pipes and ttys: /dev/null and files stay whose they are. EPERM is the answer in a user namespace for what the
-    parent did not hand over, and leaves things as they were.
+    Only pipes and terminals: /dev/null and files stay whose they are. In a user namespace we may not give away what is
+    another's; the parent, who may, has given it to the namespace's root before.
     """
-    for fd in (0, 1, 2):
+    for fd in fds:
         status = os.fstat(fd)
-        if status.st_uid != uid and (stat.S_ISFIFO(status.st_mode) or os.isatty(fd)):
+        if uid is not None and status.st_uid != uid and (stat.S_ISFIFO(status.st_mode) or os.isatty(fd)):
             try:
                 os.fchown(fd, uid, -1)
             except PermissionError:

@@ -15,10 +15,12 @@ An id map says which ids of the host stand behind the container's. Two things fo
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import NoReturn
 
@@ -65,6 +67,53 @@ def _pause() -> NoReturn:
     process.set_parent_death_signal(signal.SIGKILL)
     while True:
         signal.pause()
+
+
+def root_of(pid: int) -> int | None:
+    """The host's uid behind 0 in the user namespace of process `pid`, or None."""
+    with open(f"/proc/{pid}/uid_map", encoding="ascii") as file:
+        maps = tuple(IdMap(*map(int, line.split())) for line in file)
+    return host_id(maps, 0)
+
+
+def born_inside(
+    path: str, main: Callable[[], NoReturn], flags: int, cgroup: int | None, prepare: Callable[[], None] | None
+) -> tuple[int, int]:
+    """A child born in the user namespace at `path`, and its other new namespaces owned by that one; returns (pid, pidfd).
+
+    Nobody comes back out of a user namespace, so a go-between enters it and makes the child in our name (CLONE_PARENT)::
+
+        we ── clone3 ──> go-between: prepare(), setns(user) ── clone3(flags, CLONE_PARENT) ──> main()
+         <───────────────── pidfd ──────┘ ends                                                  our child
+
+    Raises the OSError that the go-between met.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs, open(path, "rb", buffering=0) as namespace:
+
+        def between() -> NoReturn:
+            try:
+                if prepare:
+                    prepare()
+                namespaces.setns(namespace.fileno(), namespaces.CLONE_NEWUSER)
+                _pid, pidfd = process.clone3(main, flags | process.CLONE_PARENT)
+                socket.send_fds(theirs, [b"0"], [pidfd])
+            except OSError as e:
+                theirs.send(str(e.errno).encode())
+            finally:
+                os._exit(0)
+
+        _pid, helper = process.clone3(between, flags & process.CLONE_PARENT, cgroup)
+        try:
+            theirs.close()
+            answer, fds, _flags, _address = socket.recv_fds(ours, 16, 1, socket.MSG_CMSG_CLOEXEC)
+        finally:
+            process.end(helper)
+            os.close(helper)
+    if not fds:
+        number = int(answer or errno.ESRCH)
+        raise OSError(number, os.strerror(number), path)
+    return process.pid_of(fds[0]), fds[0]
 
 
 def shifted_copy(layer: str, uid_map: tuple[IdMap, ...], gid_map: tuple[IdMap, ...]) -> str:

@@ -129,6 +129,12 @@ def end(pidfd: int) -> None:
         poll.poll()
 
 
+def pid_of(pidfd: int) -> int:
+    """The pid behind a pidfd, as our pid namespace numbers it (the Pid field of /proc/self/fdinfo, pidfd_open(2))."""
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
+
+
 def start_time(pid: int) -> int:
     """When the process started, in clock ticks since boot: field 22 of /proc/PID/stat (proc_pid_stat(5)).
 
