@@ -127,8 +127,8 @@ class Native:
     ) -> Process:
         request: dict[str, Any] = {
             "op": op,
-            "config": dataclasses.asdict(config),
-            "shim": dataclasses.asdict(shim),
+            "config": config,
+            "shim": shim,
             "attach": attach is not None,
             "wait_go": on_created is not None,
             "trace": _trace_request(),
@@ -223,7 +223,9 @@ class Process:
         self.close()
 
     def close(self) -> None:
-        """Hang up. Idempotent."""
+        """Hang up. Idempotent; a thread that sleeps in `wait` wakes up."""
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
 
 

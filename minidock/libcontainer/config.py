@@ -10,6 +10,7 @@ Paths called *host paths* are on the machine that starts the container; all othe
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -212,7 +213,7 @@ T = TypeVar("T")
 
 def to_json(value: Any) -> str:
     """A config as JSON text; tuples become arrays, nested dataclasses objects."""
-    return json.dumps(dataclasses.asdict(value), separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), default=vars)
 
 
 def from_json(cls: type[T], text: str | bytes) -> T:
@@ -222,30 +223,48 @@ def from_json(cls: type[T], text: str | bytes) -> T:
 
 def from_dict(cls: type[T], value: dict[str, Any]) -> T:
     """Build `cls` from decoded JSON. Unknown fields are an error (TypeError)."""
-    return typing.cast(T, _build(cls, value))
+    build = _builder(typing.cast(typing.Hashable, cls))
+    assert build is not None  # a dataclass always has one
+    return typing.cast(T, build(value))
 
 
-def _build(kind: Any, value: Any) -> Any:
-    """Give a JSON value the type that the annotation names: dataclasses, tuples of them, optionals, plain values."""
-    origin = typing.get_origin(kind)
+_Build = typing.Callable[[Any], Any]
+
+
+@functools.cache
+def _builder(kind: typing.Hashable) -> _Build | None:
+    """What gives a JSON value the type that the annotation `kind` names; None if the value is right as it is.
+
+    Made once for each type: reading annotations costs more than the whole warm start may.
+    """
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        return None if value is None else _build(next(a for a in typing.get_args(kind) if a is not type(None)), value)
+        build = _builder(next(a for a in args if a is not type(None)))
+        return build and (lambda value: None if value is None else build(value))
     if origin is tuple:
-        args = typing.get_args(kind)
-        if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(_build(args[0], v) for v in value)
-        return tuple(_build(a, v) for a, v in zip(args, value, strict=True))
+        return _tuple_builder(args)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        hints = _hints(kind)
-        return kind(**{k: _build(hints[k], v) if k in hints else v for k, v in value.items()})
-    return value
+        return _dataclass_builder(kind)
+    return None
 
 
-_HINTS: dict[type, dict[str, Any]] = {}
+def _tuple_builder(args: tuple[Any, ...]) -> _Build:
+    if len(args) == 2 and args[1] is Ellipsis:
+        build = _builder(args[0])
+        return tuple if build is None else lambda value: tuple(map(build, value))
+    builds = [_builder(a) or (lambda item: item) for a in args]
+    return lambda value: tuple(build(item) for build, item in zip(builds, value, strict=True))
 
 
-def _hints(kind: type) -> dict[str, Any]:
-    """get_type_hints, once per class: it evaluates source text, and a warm start has no time for that."""
-    if kind not in _HINTS:
-        _HINTS[kind] = typing.get_type_hints(kind)
-    return _HINTS[kind]
+def _dataclass_builder(kind: type[Any]) -> _Build:
+    hints = typing.get_type_hints(kind)
+    builds = [(name, build) for name, hint in hints.items() if (build := _builder(hint))]
+
+    def build_dataclass(value: dict[str, Any]) -> Any:
+        fields = dict(value)
+        for name, build in builds:
+            if name in fields:
+                fields[name] = build(fields[name])
+        return kind(**fields)
+
+    return build_dataclass

@@ -37,6 +37,14 @@ def forget(config: ShimConfig) -> None:
         os.unlink(path(config, "run"))
 
 
+def unlink_socket(config: ShimConfig) -> None:
+    """Take the shim's socket away, and its folder if nothing else is in it. Idempotent."""
+    with trace.step("unlink", config.socket), suppress(FileNotFoundError):
+        os.unlink(config.socket)
+    with suppress(OSError):
+        os.rmdir(os.path.dirname(config.socket))
+
+
 def become(argv: tuple[str, ...]) -> NoReturn:
     """Become the engine's after-exit entry: nobody else is there to do what is due (restart, removal, freeing addresses).
 

@@ -88,7 +88,8 @@ class ShimConfig:
     argv of the entry to exec when nobody owns the exit (empty: nothing is due). `open_stdin` keeps stdin open without a
     client; `stdin_once` closes it when the first attached client has sent its end of file. `exec_id` is set for an exec.
     `durable` False spares run.json and exit.json the fsync: for a container that nobody will look for after a power cut,
-    because it is removed when it ends.
+    because it is removed when it ends. `attach` are the streams and `detach_keys` the keys of the attach stream that came
+    with the start (the keys count only with a tty; "" for docker's own).
     """
 
     state_dir: str
@@ -100,6 +101,8 @@ class ShimConfig:
     after_exit: tuple[str, ...] = ()
     exec_id: str = ""
     durable: bool = True
+    attach: tuple[str, ...] = ("stdin", "stdout", "stderr")
+    detach_keys: str = ""
 
 
 class Closed(ConnectionError):
@@ -107,8 +110,8 @@ class Closed(ConnectionError):
 
 
 def send(sock: socket.socket, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
-    """Send one message, with `fds` riding on its first byte."""
-    data = json.dumps(message, separators=(",", ":")).encode()
+    """Send one message, with `fds` riding on its first byte. Dataclasses in it become objects."""
+    data = json.dumps(message, separators=(",", ":"), default=vars).encode()
     data = _LENGTH.pack(len(data)) + data
     if fds:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]

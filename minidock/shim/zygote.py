@@ -4,10 +4,10 @@
 
     engine ── spawns ──> starter ── fork ──> zygote   (setsid; own cgroup; outlives engine, session and login)
                             × exits             │
-                                                ├── keeper      holds the common pages while any shim lives
-                                                ├── shim        one for each connection accepted: reads its request itself,
-                                                ├── shim        so that a slow engine stalls nobody
-                                                …
+                                                ├── keeper         holds the common pages while any shim lives
+                                                ├── shim           one for each connection; its starter reads the request,
+                                                ├── shim           so that a slow engine stalls nobody
+                                                └── shim ── starter   the spare: forked before anybody asks
 
 One zygote serves one instance and one version of the code: its socket is ``RUN/zygote-<version>.sock``. It has one thread (a
 fork copies no other), opens nothing after its start, and after ``gc.freeze()`` the collector never touches the pages that all
@@ -33,14 +33,16 @@ import select
 import signal
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from minidock.libcontainer import cgroups
 from minidock.libcontainer.config import Cgroup
 from minidock.linux import process
 from minidock.shim import after, protocol
-from minidock.shim.shim import Shim, rehearse
+from minidock.shim.shim import Shim
+from minidock.shim.starter import NAMES, Starter, rehearse
 
 
 def main(argv: list[str]) -> None:
@@ -136,72 +138,102 @@ def _serve(listener: socket.socket, path: str, version: str, _keeper: int) -> No
     look(0, None)
     listener.setblocking(False)
     while True:
-        spare = _fork_spare(listener, folder, version)
-        os.read(spare, 1)  # end of file: the spare has been taken, or has died
-        os.close(spare)
+        taken, end = os.pipe2(os.O_CLOEXEC)
+        if os.fork() == 0:
+            os.close(taken)
+            os.close(folder)
+            _be_shim(listener, None, end, version)
+        os.close(end)
+        os.read(taken, 1)  # end of file: the spare has been taken, or has died
+        os.close(taken)
         with suppress(BlockingIOError):
             while True:
                 connection, _ = listener.accept()
                 if os.fork() == 0:
-                    _leave_zygote(listener, folder)
-                    _become_shim(connection, version)
+                    os.close(folder)
+                    _be_shim(listener, connection, -1, version)
                 connection.close()
 
 
-def _fork_spare(listener: socket.socket, folder: int, version: str) -> int:
-    """Fork a shim before it is asked for; returns a pipe that ends when it has been.
+def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int, version: str) -> NoReturn:
+    """In a fork: fork the starter, wait for what it hands over, and watch over that.
 
-    A fork costs 0.5 ms, and then 3 µs for the first write to each page that was shared: the spare has both behind it.
+    With a `connection` the starter serves it. Without, we are the spare: the starter waits for the next one at `listener`, and
+    closes `end` when it has it. A fork costs 0.5 ms, and then 3 µs for the first write to each page that was shared: a spare
+    has that behind it before anybody waits for it. Until then both die with the zygote.
     """
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    zygote = os.getpid()
-    if os.fork():
-        os.close(writer)
-        return reader
-    os.close(reader)
+    zygote = os.getppid()
     process.set_parent_death_signal(signal.SIGKILL)
-    if os.getppid() != zygote:
+    _leave_zygote()
+    channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    starter = os.fork()
+    if starter == 0:
+        channel.close()
+        _be_starter(theirs, listener, connection, end, version, zygote)
+    theirs.close()
+    listener.close()
+    if connection:
+        connection.close()
+    if end >= 0:
+        os.close(end)
+    if os.getppid() != zygote or not channel.recv(1):
         os._exit(0)
-    rehearse()
+    process.set_parent_death_signal(0)
+    process.set_name("minidock-shim")
+    with _last_frame():
+        handed, fds = protocol.receive(channel, max_fds=len(NAMES))
+        channel.close()
+        os.waitpid(starter, 0)
+        Shim(handed, dict(zip(handed["names"], fds, strict=True))).run()
+
+
+def _be_starter(
+    channel: socket.socket, listener: socket.socket, connection: socket.socket | None, end: int, version: str, zygote: int
+) -> NoReturn:
+    """In the shim's fork: take a connection, carry out its request, hand over."""
+    process.set_parent_death_signal(signal.SIGKILL)
+    process.set_name("minidock-start")
+    if connection is None:
+        rehearse()
+        connection = _wait_for_connection(listener)
+        os.close(end)
+    listener.close()
+    with _last_frame():
+        channel.send(b"1")
+        message, fds = protocol.receive(connection, max_fds=1)
+        if message.get("op") == "version":
+            protocol.send(connection, {"version": version, "pid": zygote})
+        elif message.get("op") in ("start", "exec"):
+            Starter(connection, message, socket.socket(fileno=fds[0]) if fds else None).start(channel)
+        else:
+            protocol.send(connection, {"error": f"unknown op {message.get('op')!r}"})
+    os._exit(0)
+
+
+def _wait_for_connection(listener: socket.socket) -> socket.socket:
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     while True:
         poll.poll()
         with suppress(BlockingIOError):  # the zygote may have been faster
-            connection, _ = listener.accept()
-            break
-    process.set_parent_death_signal(0)
-    os.close(writer)
-    _leave_zygote(listener, folder)
-    _become_shim(connection, version)
+            return listener.accept()[0]
 
 
-def _leave_zygote(listener: socket.socket, folder: int) -> None:
-    """In a fork: what was the zygote's is not ours."""
-    listener.close()
-    os.close(folder)
+def _leave_zygote() -> None:
+    """What the zygote does with signals is not ours."""
     os.setsid()
-    process.set_name("minidock-shim")
-    # A shim ends when its container has; and children must be waited for again.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGIO):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(number, signal.SIG_IGN)  # a shim ends when its container has
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # children must be waited for again
 
 
-def _become_shim(connection: socket.socket, version: str) -> NoReturn:
-    """In the fork: read the request and carry it out. Never returns into the zygote's loop."""
+@contextmanager
+def _last_frame() -> Iterator[None]:
+    """Nothing may get out of here and into the zygote's code, of which we are a copy."""
     try:
-        message, fds = protocol.receive(connection, max_fds=1)
-        if message.get("op") == "version":
-            protocol.send(connection, {"version": version, "pid": os.getppid()})
-        elif message.get("op") in ("start", "exec"):
-            shim = Shim(connection, message, socket.socket(fileno=fds[0]) if fds else None)
-            if shim.start():
-                shim.run()
-        else:
-            protocol.send(connection, {"error": f"unknown op {message.get('op')!r}"})
+        yield
     except (protocol.Closed, BrokenPipeError):
-        pass  # the engine has gone; what was begun is undone
+        os._exit(0)  # the other side has gone; what was begun is undone
     except BaseException as e:  # noqa: BLE001 - the last frame of this process
         sys.excepthook(type(e), e, e.__traceback__)
         os._exit(1)

@@ -1,0 +1,222 @@
+"""The starter: carries out one start or exec, hands what has come of it to its shim, and ends (as runc under containerd's shim).
+
+::
+
+    zygote ── fork ──> shim ── fork ──> starter                                        init
+                        │ waits          │ reads the request; log, pipes, socket
+                        │                │ clone3(CLONE_PARENT: the shim's child) ─────> sets itself up
+                        │                │ created … go … run.json, "started" ─────────> execve
+                        │<── descriptors (SCM_RIGHTS) ──┤
+                        │ poll loop      × ends                                         the command
+                        │ waitid, exit.json                                             ×
+
+Why two processes: a start writes to some 800 pages that it shared with the zygote, and each becomes a page of its own. They are
+the starter's and go with it; the shim, which may live for months, has written to hardly any.
+
+Everything here is undone on any fault, and when the engine hangs up before "started". A starter that is killed takes its shim
+along (which sees the channel end), and that its init.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from minidock import errors
+from minidock.libcontainer import cgroups, config, rootfs
+from minidock.libcontainer.birth import InitProcess
+from minidock.libcontainer.container import Stdio, create
+from minidock.libcontainer.exec import create_exec
+from minidock.linux import process, trace
+from minidock.shim import after, protocol
+from minidock.shim.jsonlog import JSONFile, timestamp
+
+# Every descriptor that a shim may be handed.
+NAMES = ("connection", "attach", "pidfd", "listener", "stdin", "stdout", "stderr", "master")
+_KINDS: dict[type[errors.SystemFault], str] = {
+    errors.CommandNotFound: "not-found",
+    errors.CommandNotExecutable: "not-executable",
+}
+
+
+class Starter:
+    """Carries out the `request` that came over `connection`; `attach` is the shim's end of the first attach stream, or None."""
+
+    def __init__(self, connection: socket.socket, request: dict[str, Any], attach: socket.socket | None) -> None:
+        self._connection, self._request = connection, request
+        self._tracer = trace.from_request(request.get("trace"), "shim")
+        self._config = config.from_dict(protocol.ShimConfig, request["shim"])
+        self._spec: config.Config | config.ExecConfig
+        if request["op"] == "exec":
+            self._spec = config.from_dict(config.ExecConfig, request["config"])
+        else:
+            self._spec = config.from_dict(config.Config, request["config"])
+        self._handed: dict[str, int] = {"connection": connection.fileno()}  # the descriptors that the shim gets, by name
+        if attach:
+            self._handed["attach"] = attach.fileno()
+        self._process: InitProcess | None = None
+        self._run: dict[str, Any] = {}
+
+    def start(self, channel: socket.socket) -> None:
+        """Start the process and hand it over through `channel`; or fail, say so, and leave nothing behind."""
+        trace.install(self._tracer)
+        try:
+            with ExitStack() as undo:
+                self._create(undo)
+                undo.pop_all()
+        except protocol.Closed:
+            return
+        except (OSError, errors.SystemFault) as e:
+            with suppress(OSError):
+                protocol.send(self._connection, self._failure(e))
+            return
+        self._hand_over(channel)
+
+    def _create(self, undo: ExitStack) -> None:
+        """All of a start, in order."""
+        what, log, waits = self._spec.process, self._config.log, self._request.get("wait_go")
+        if log.driver == "json-file":
+            JSONFile(log.path).close()  # what cannot be logged must not be started
+        with ExitStack() as theirs:
+            stdio = self._terminal(undo, theirs) if what.tty else self._pipes(undo, theirs)
+            if isinstance(self._spec, config.ExecConfig):
+                started = create_exec(self._spec, stdio, self._tracer, sibling=True)
+            else:
+                started = create(self._spec, stdio, self._tracer, sibling=True)
+            undo.callback(started.destroy)
+        self._process = started
+        self._handed["pidfd"] = started.pidfd
+        if waits:
+            started.created()
+            self._tell({"event": "created", "pid": started.pid})
+        self._listen(undo)
+        started.ready()
+        if what.tty:
+            self._receive_master(undo)
+        if waits:
+            message, _ = protocol.receive(self._connection)
+            if message.get("op") != "go":
+                raise protocol.Closed("the engine did not say go")
+        started.go()
+        self._announce(started, undo)
+
+    def _announce(self, started: InitProcess, undo: ExitStack) -> None:
+        """Write run.json and send "started": from here on there is no way back."""
+        shim = os.getppid()
+        self._run = {
+            "shim_pid": shim,
+            "shim_start": process.start_time(shim),
+            "pid": started.pid,
+            "pid_start": process.start_time(started.pid),
+            "boot_id": _boot_id(),
+            "started_at": timestamp(),
+        }
+        undo.callback(after.forget, self._config)
+        after.record(self._config, "run", self._run)
+        told = {key: self._run[key] for key in ("pid", "pid_start", "started_at")}
+        self._tell({"event": "started", **told, "warnings": started.warnings, "trace": self._steps()})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        try:
+            protocol.send(self._connection, message)
+        except OSError as e:
+            raise protocol.Closed("the engine has hung up") from e
+
+    def _hand_over(self, channel: socket.socket) -> None:
+        """Give the shim the little that it needs, and every descriptor."""
+        spec = self._spec
+        message = {
+            "shim": self._config,
+            "run": self._run,
+            "tty": spec.process.tty,
+            "cgroup": spec.cgroup.path if isinstance(spec, config.Config) and spec.cgroup else "",
+            "shared_pid": isinstance(spec, config.Config) and spec.namespaces.pid != config.NEW,
+            "trace": self._request.get("trace"),
+            "steps": self._tracer.dump() if self._tracer else [],
+            "names": list(self._handed),
+        }
+        protocol.send(channel, message, tuple(self._handed.values()))
+
+    # -- descriptors
+
+    def _pipes(self, undo: ExitStack, theirs: ExitStack) -> Stdio:
+        """Three pipes, or /dev/null as stdin; `theirs` closes the container's ends once it has them."""
+        if self._config.open_stdin:
+            reader, self._handed["stdin"] = os.pipe2(os.O_CLOEXEC)
+            undo.callback(os.close, self._handed["stdin"])
+        else:
+            reader = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        theirs.callback(os.close, reader)
+        writers = []
+        for name in ("stdout", "stderr"):
+            self._handed[name], writer = os.pipe2(os.O_CLOEXEC)
+            undo.callback(os.close, self._handed[name])
+            theirs.callback(os.close, writer)
+            writers.append(writer)
+        return Stdio(reader, *writers)
+
+    def _terminal(self, undo: ExitStack, theirs: ExitStack) -> Stdio:
+        """A socket over which init sends the master of a pty of the container's own devpts (runc's console socket)."""
+        self._console, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        undo.enter_context(self._console)
+        theirs.enter_context(end)
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        theirs.callback(os.close, null)
+        return Stdio(null, null, null, end.fileno())
+
+    def _receive_master(self, undo: ExitStack) -> None:
+        _data, fds, _flags, _address = socket.recv_fds(self._console, 16, 1, socket.MSG_CMSG_CLOEXEC)
+        self._console.close()
+        if not fds:
+            raise errors.StartError("console", "", 0, "init sent no terminal")
+        self._handed["master"] = fds[0]
+        undo.callback(os.close, fds[0])
+
+    def _listen(self, undo: ExitStack) -> None:
+        """The shim's own socket, private to root by its folder; a stale one of a killed shim gives way."""
+        with trace.step("listen", self._config.socket):
+            os.makedirs(os.path.dirname(self._config.socket), 0o700, exist_ok=True)
+            undo.callback(after.unlink_socket, self._config)
+            with suppress(FileNotFoundError):
+                os.unlink(self._config.socket)
+            self._listener = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            self._listener.bind(self._config.socket)
+            self._listener.listen(128)
+        self._handed["listener"] = self._listener.fileno()
+
+    # -- words
+
+    def _steps(self) -> list[dict[str, Any]]:
+        """The steps so far, ours and init's."""
+        if not self._tracer:
+            return []
+        return self._tracer.dump() + (self._process.trace() if self._process else [])
+
+    def _failure(self, error: OSError | errors.SystemFault) -> dict[str, Any]:
+        fault = error if isinstance(error, errors.SystemFault) else errors.StartError.from_oserror("start", error)
+        event = {"event": "error", "kind": _KINDS.get(type(fault), "start"), "step": fault.step, "path": fault.path}
+        return {**event, "errno": fault.errno, "message": fault.detail, "trace": self._steps()}
+
+
+def rehearse() -> None:
+    """Go through the motions of a start without starting anything: fills caches, and makes the pages ours that it writes to."""
+    command = config.Process(args=("true",))
+    root = config.RootMount("bind", source="/")
+    samples = (
+        config.Config("0" * 64, root, command, mounts=(config.Mount("/proc", "proc", "proc"),), cgroup=config.Cgroup("/")),
+        config.ExecConfig("", 1, 1, command),
+        protocol.ShimConfig("", ""),
+    )
+    container, *_ = [config.from_json(type(sample), config.to_json(sample)) for sample in samples]
+    assert isinstance(container, config.Config)
+    rootfs.plan(container, cgroups.manager("/").paths())
+    json.dumps({"run": 1, "at": timestamp(), "boot": _boot_id(), "start": process.start_time(os.getpid())})
+
+
+def _boot_id() -> str:
+    """This boot's id: pids and start times of another boot mean nothing (random(4))."""
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
