@@ -11,7 +11,7 @@ from minidock.graph import changes as instructions
 from minidock.graph import reference
 from minidock.graph.archive import decompressed
 from minidock.graph.archive.reader import Readable
-from minidock.graph.store import Image, ImageStore
+from minidock.graph.store import Image, ImageStore, NewImage, encode_config
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -37,20 +37,15 @@ def import_(
     when = created or now()
     with store.making() as lease:
         layer = store.layers.register(lease, None, decompressed(fileobj))
-        image = store.add(
-            {
-                "architecture": architecture(),
-                "os": "linux",
-                "created": when,
-                "config": settings,
-                "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
-                "history": [{"created": when, "comment": message or "Imported from -"}],
-            },
-            [layer],
-        )
-        if name:
-            store.tag(image.id, name)
-    return image
+        image_config = {
+            "architecture": architecture(),
+            "os": "linux",
+            "created": when,
+            "config": settings,
+            "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
+            "history": [{"created": when, "comment": message or "Imported from -"}],
+        }
+        return store.publish([NewImage(encode_config(image_config), (layer,), (name,) if name else ())])[0]
 
 
 def architecture() -> str:

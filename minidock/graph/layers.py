@@ -122,16 +122,11 @@ class LayerStore:
         return True
 
     def remove(self, chain_id: str) -> None:
-        """Delete the layer: its record first, then the driver's tree. Silently does nothing if it is not there.
+        """Delete the layer's record; its tree, from now on nobody's, is the caller's to delete with the driver.
 
-        The caller holds a lease that names the cache id, for the case that we die between the two.
+        First the caller's lease gets a note of the tree, in case that we die in between.
         """
-        try:
-            layer = self.get(chain_id)
-        except NotFound:
-            return
         self._scratch.discard(self._path(chain_id))
-        self._driver.remove(layer.cache_id)
 
     def tree(self, chain_id: str) -> Path:
         """The driver's directory with the layer's own files. For reports and tests, not for writing."""

@@ -16,17 +16,17 @@ no living lease names. Nothing has to be searched for: no process ever leaves so
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from minidock.graphdriver.scratch import Scratch
 
 
 class Lease:
-    """The notes of one operation, in `directory`. Make it with `held`."""
+    """The notes of one operation, in `directory`. Make it with `take`."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, scratch: Scratch) -> None:
         self.directory = directory
+        self._scratch = scratch
 
     def chain(self, chain_id: str) -> None:
         """Note that the layer is in use."""
@@ -43,12 +43,16 @@ class Lease:
         """(chain ids, cache ids) noted so far."""
         return _read(self.directory)
 
+    def end(self) -> None:
+        """Forget the notes."""
+        self._scratch.discard(self.directory)
 
-@contextmanager
-def held(scratch: Scratch) -> Iterator[Lease]:
-    """A lease for the time of a ``with``."""
-    with scratch.directory("lease") as directory:
-        yield Lease(os.fspath(directory))
+
+def take(scratch: Scratch) -> Lease:
+    """A new lease without notes. End it with `Lease.end`; ended or not, it dies with its process."""
+    directory = scratch.name("lease")
+    os.mkdir(directory, 0o700)
+    return Lease(directory, scratch)
 
 
 def notes_below(directory: str) -> tuple[set[str], set[str]]:

@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,15 @@ class Image:
     def chain_ids(self) -> list[str]:
         """The ChainIDs of its layers, base first."""
         return identity.chain_ids(self.diff_ids)
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """An image to be: its config's bytes, its layers (base first), and its references, fully spelled."""
+
+    config: bytes
+    layers: tuple[Layer, ...]
+    references: tuple[str, ...] = ()
 
 
 class ImageStore:
@@ -80,14 +89,26 @@ class ImageStore:
 
         Raises InvalidParameter when the config's DiffIDs are not those of the layers, NotFound when a layer has gone.
         """
-        data = config if isinstance(config, bytes) else json.dumps(config, separators=(",", ":"), sort_keys=True).encode()
-        parsed = parse_config(data)
-        if parsed["rootfs"]["diff_ids"] != [layer.diff_id for layer in layers]:
-            raise errors.InvalidParameter("invalid image config: its layers are not those of the archive")
-        with self.lock():
-            for layer in layers:
-                self.layers.get(layer.chain_id)
-            return self._image(self.content.write(data))
+        return self.publish([NewImage(encode_config(config), tuple(layers))])[0]
+
+    def publish(self, new: Sequence[NewImage]) -> list[Image]:
+        """Make several images and their references appear: all of them, or none."""
+        with self.lock(), ExitStack() as undo:
+            images = []
+            for one in new:
+                if parse_config(one.config)["rootfs"]["diff_ids"] != [layer.diff_id for layer in one.layers]:
+                    raise errors.InvalidParameter("invalid image config: its layers are not those of the archive")
+                for layer in one.layers:
+                    self.layers.get(layer.chain_id)
+                if not self.content.exists(image_id := identity.digest(one.config)):
+                    undo.callback(self.content.remove, image_id)
+                images.append(self._image(self.content.write(one.config)))
+            with self.links.transaction() as rows:
+                for image, one in zip(images, new, strict=True):
+                    for ref in one.references:
+                        rows.execute("INSERT OR REPLACE INTO refs (ref, image) VALUES (?, ?)", (ref, image.id))
+            undo.pop_all()
+            return images
 
     def _image(self, image_id: str) -> Image:
         """The image of an id that exists. Raises NotFound."""
@@ -109,9 +130,8 @@ class ImageStore:
         match = _PREFIX.fullmatch(ref)
         if match is None or (len(match[1]) < 64 and not ref.startswith("sha256:")):
             name = reference.normalise(ref)
-            row = self.links.execute("SELECT image FROM refs WHERE ref = ?", name).fetchone()
-            if row is not None:
-                return self._existing(row[0], name)
+            if (image_id := self.target(name)) is not None:
+                return self._existing(image_id, name)
         else:
             name = ref
         if match is not None:
@@ -140,6 +160,11 @@ class ImageStore:
         """What the image is called: "busybox:latest", … in order."""
         return [row[0] for row in self.links.execute("SELECT ref FROM refs WHERE image = ? ORDER BY ref", image_id)]
 
+    def target(self, ref: str) -> str | None:
+        """The image id that a fully spelled reference means, or None."""
+        row = self.links.execute("SELECT image FROM refs WHERE ref = ?", ref).fetchone()
+        return None if row is None else str(row[0])
+
     def tag(self, image_id: str, ref: str) -> str:
         """Let `ref` (name[:tag] or name@digest) mean the image; returns its full spelling. Takes it from another image."""
         name = reference.normalise(ref)
@@ -165,66 +190,60 @@ class ImageStore:
 
         Whether a container uses the image is the caller's question: ask it under `lock`.
         """
-        with self.lock(), lease.held(self.scratch) as held:
+        with self.making() as held, self.lock():
             image = self._existing(image_id, image_id)
-            used = self._used(but_image=image_id)
-            doomed = [chain for chain in reversed(image.chain_ids) if chain not in used]
-            for chain in doomed:
+            for chain in image.chain_ids:
                 held.chain(chain)
-                held.cache(self.layers.get(chain).cache_id)
             self.links.execute("DELETE FROM refs WHERE image = ?", image_id)
             self.content.remove(image_id)
             self._cache.pop(image_id, None)
-            for chain in doomed:
-                self.layers.remove(chain)
-        return [image_id, *doomed]
-
-    def _used(self, *, but_image: str = "", but_leases: Sequence[str] = ()) -> set[str]:
-        """The ChainIDs that an image or a lease needs, with some left out of account. Under the lock."""
-        used = lease.leased(os.path.join(self.root, "tmp"), without=but_leases)
-        for blob in self.content.digests():
-            if blob != but_image:
-                used.update(self._image(blob).chain_ids)
-        return used
+        return [image_id, *(chain for chain in reversed(image.chain_ids) if not self.layers.exists(chain))]
 
     @contextmanager
     def making(self) -> Iterator[lease.Lease]:
-        """A lease to make an image under. Layers made and held that no image names at the end are deleted: whether the body
-        raised or was given up, a half-made image leaves nothing."""
-        with lease.held(self.scratch) as held:
-            try:
-                yield held
-            finally:
-                with self.lock():
-                    mine = held.notes()[0]
-                    left = mine - self._used(but_leases=[held.directory]) if mine else set()
-                    for layer in self._deepest_first(left):
-                        self.layers.remove(layer.chain_id)
-
-    def _deepest_first(self, chains: set[str]) -> list[Layer]:
-        """The layers of those chains that exist; children before their parents."""
-        present = [self.layers.get(chain) for chain in chains if self.layers.exists(chain)]
-        return sorted(present, key=lambda layer: layer.depth, reverse=True)
+        """A lease to make or delete an image under. The layers it holds that no image needs at the end are deleted: whether
+        the body raised or was given up, a half-made image leaves nothing. (Should that fail, a later sweep does it.)"""
+        held = lease.take(self.scratch)
+        try:
+            yield held
+        finally:
+            self._collect(held, *held.notes(), but_leases=[held.directory])
+            held.end()
 
     def sweep(self) -> None:
         """Delete what processes that died left: their scratch directories, and layers that only their leases name."""
         with self.scratch.dead() as directories:
             if not directories:
                 return
-            chains: set[str] = set()
-            caches: set[str] = set()
+            held = lease.take(self.scratch)
             for directory in directories:
-                more_chains, more_caches = lease.notes_below(directory)
-                chains |= more_chains
-                caches |= more_caches
-            with self.lock():
-                self._collect(chains, caches, directories)
+                self._collect(held, *lease.notes_below(directory), but_leases=directories)
+            held.end()
 
-    def _collect(self, chains: set[str], caches: set[str], directories: Sequence[str]) -> None:
-        for layer in self._deepest_first(chains - self._used(but_leases=directories)):
-            self.layers.remove(layer.chain_id)
-        for cache_id in caches - {self.layers.get(chain).cache_id for chain in self.layers.chains()}:
-            self.driver.remove(cache_id)
+    def _collect(self, held: lease.Lease, chains: set[str], caches: set[str], *, but_leases: Sequence[str]) -> None:
+        """Delete those layers that neither an image nor another lease needs, and driver layers that belong to no layer.
+
+        Their records go under the lock, children before parents; the trees, which may be large, after it.
+        """
+        if not chains and not caches:
+            return
+        with ExitStack() as trees, self.lock():
+            used = lease.leased(os.path.join(self.root, "tmp"), without=but_leases)
+            for blob in self.content.digests():
+                used.update(self._image(blob).chain_ids)
+            present = [self.layers.get(chain) for chain in chains - used if self.layers.exists(chain)]
+            for layer in sorted(present, key=lambda layer: layer.depth, reverse=True):
+                held.cache(layer.cache_id)
+                self.layers.remove(layer.chain_id)
+                trees.callback(self.driver.remove, layer.cache_id)
+            owned = {self.layers.get(chain).cache_id for chain in self.layers.chains()}
+            for cache_id in caches - owned:
+                trees.callback(self.driver.remove, cache_id)
+
+
+def encode_config(config: dict[str, Any] | bytes) -> bytes:
+    """An image config as the bytes that its id is the digest of; bytes stay what they are."""
+    return config if isinstance(config, bytes) else json.dumps(config, separators=(",", ":"), sort_keys=True).encode()
 
 
 def parse_config(data: bytes) -> dict[str, Any]:

@@ -28,7 +28,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from minidock import errors
+from minidock.graphdriver import Change
+from minidock.graphdriver.detached import detached
 from minidock.graphdriver.scratch import Scratch
+from minidock.graphdriver.tree import overlaid
 from minidock.libcontainer.config import RootMount
 from minidock.linux.trace import step
 
@@ -126,3 +129,41 @@ class Overlay:
         if not lower:
             return RootMount("bind", source=self._diff(id), readonly=True)
         return RootMount("overlay", (self._diff(id), *lower), readonly=True)
+
+    @contextmanager
+    def mounted(self, id: str, *, readonly: bool = True) -> Iterator[Path]:
+        """Mount the tree for the time of a ``with``; no mount table shows it (detached.py). Raises SystemFault.
+
+        Not for a layer that a running container writes to: the kernel says the result is undefined.
+        """
+        root = self.root(id, readonly=readonly)
+        with ExitStack() as stack:
+            with fault("mount layer", id):
+                path = stack.enter_context(detached(root, self.scratch))
+            yield path
+
+    def changes(self, id: str) -> list[Change]:
+        """What the layer's diff says against its parents: only the diff is walked. Raises SystemFault."""
+        with fault("diff layer", id):
+            return overlaid(self._diff(id), [self._diff(parent) for parent in self._parents(id)])
+
+    def status(self) -> list[tuple[str, str]]:
+        """The rows of ``docker info``."""
+        return [("Backing Filesystem", filesystem(self._home)), ("Supports d_type", "true"), ("Native Overlay Diff", "true")]
+
+    def metadata(self, id: str) -> dict[str, str]:
+        """GraphDriver.Data of inspect, in docker's keys. MergedDir is where nothing is mounted on the host: see `mounted`."""
+        root = self.root(id)
+        lower = {"LowerDir": ":".join(root.lower)} if root.lower else {}
+        home = os.path.join(self._home, id)
+        return {**lower, "MergedDir": os.path.join(home, "merged"), "UpperDir": root.upper, "WorkDir": root.work}
+
+
+def filesystem(path: str) -> str:
+    """The type of the file system that `path` is on, "ext4", as /proc/self/mountinfo has it."""
+    device = os.stat(path).st_dev
+    name = f"{os.major(device)}:{os.minor(device)}"
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        lines = [line.split() for line in file]
+    found = [fields[fields.index("-") + 1] for fields in lines if fields[2] == name]
+    return found[-1] if found else "unknown"

@@ -6,6 +6,7 @@ names of a file are hard links to the first. Sockets are left out, as docker doe
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tarfile
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from minidock.graph.archive import names
 from minidock.graph.archive.extract import ALLOWED_XATTRS, FORBIDDEN_XATTRS, XATTR
-from minidock.graphdriver.tree import is_opaque, is_whiteout, walk
+from minidock.graphdriver.tree import is_opaque, is_whiteout, open_inside, walk
 
 END = b"\0" * 1024
 _CHUNK = 1 << 20
@@ -26,18 +27,26 @@ def pack(root: str | os.PathLike[str], *, overlay: bool = False, entries: Iterab
     overlay: the tree is an overlayfs upper directory; its whiteouts become ``.wh.`` members. entries: only these (path, lstat),
     in this order, instead of all. A file that shrinks while it is read is filled up with zeros. Raises OSError.
     """
-    top = os.fspath(root)
     first: dict[tuple[int, int], str] = {}
-    for path, status in walk(top) if entries is None else entries:
-        if not path or stat.S_ISSOCK(status.st_mode):
-            continue
-        if overlay and is_whiteout(status):
-            folder, _, base = path.rpartition("/")
-            yield whiteout(f"{folder}/{names.WHITEOUT}{base}" if folder else names.WHITEOUT + base)
-            continue
-        yield from _member(top, path, status, first)
-        if overlay and stat.S_ISDIR(status.st_mode) and is_opaque(os.path.join(top, path)):
-            yield whiteout(f"{path}/{names.OPAQUE}")
+    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path, status in walk(os.fspath(root)) if entries is None else entries:
+            if not path or stat.S_ISSOCK(status.st_mode):
+                continue
+            if overlay and is_whiteout(status):
+                folder, _, base = path.rpartition("/")
+                yield whiteout(f"{folder}/{names.WHITEOUT}{base}" if folder else names.WHITEOUT + base)
+                continue
+            try:
+                yield from _member(top, path, status, first)
+            except OSError as e:
+                if e.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    raise
+                continue  # gone or replaced meanwhile; no byte of it was written yet
+            if overlay and stat.S_ISDIR(status.st_mode) and is_opaque(os.path.join(root, path)):
+                yield whiteout(f"{path}/{names.OPAQUE}")
+    finally:
+        os.close(top)
     yield END
 
 
@@ -46,12 +55,9 @@ def whiteout(name: str) -> bytes:
     return _encode(tarfile.TarInfo(name))
 
 
-def _member(top: str, path: str, status: os.stat_result, first: dict[tuple[int, int], str]) -> Iterator[bytes]:
-    """One entry: header, then contents."""
-    full = os.path.join(top, path)
+def _member(top: int, path: str, status: os.stat_result, first: dict[tuple[int, int], str]) -> Iterator[bytes]:
+    """One entry: header, then contents. Raises OSError only before the first byte, or when the disk fails."""
     info = _header(path, status)
-    if stat.S_ISLNK(status.st_mode):
-        info.linkname = os.readlink(full)
     inode = (status.st_dev, status.st_ino)
     if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
         if inode in first:
@@ -59,24 +65,34 @@ def _member(top: str, path: str, status: os.stat_result, first: dict[tuple[int, 
             yield _encode(info)
             return
         first[inode] = path
-    if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
-        info.pax_headers = {**info.pax_headers, **_xattrs(full)}
-    if not stat.S_ISREG(status.st_mode):
+    if stat.S_ISLNK(status.st_mode):
+        fd = open_inside(top, path, os.O_PATH)
+        try:
+            info.linkname = os.readlink("", dir_fd=fd)
+        finally:
+            os.close(fd)
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         yield _encode(info)
         return
-    fd = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = open_inside(top, path, os.O_RDONLY | os.O_NONBLOCK)
     try:
+        if stat.S_IFMT(os.fstat(fd).st_mode) != stat.S_IFMT(status.st_mode):
+            return  # replaced meanwhile
+        info.pax_headers = {**info.pax_headers, **_xattrs(fd)}
         yield _encode(info)
-        left = info.size
-        while left > 0 and (data := os.read(fd, min(left, _CHUNK))):
-            left -= len(data)
-            yield data
-        while left > 0:
-            yield bytes(min(left, _CHUNK))
-            left -= min(left, _CHUNK)
+        yield from _contents(fd, info.size)
     finally:
         os.close(fd)
-    if padding := -info.size % tarfile.BLOCKSIZE:
+
+
+def _contents(fd: int, size: int) -> Iterator[bytes]:
+    """Exactly `size` bytes and the padding: zeros in place of what is not there any more."""
+    left = size
+    while left > 0:
+        data = os.read(fd, min(left, _CHUNK)) or bytes(min(left, _CHUNK))
+        left -= len(data)
+        yield data
+    if padding := -size % tarfile.BLOCKSIZE:
         yield bytes(padding)
 
 
@@ -105,11 +121,11 @@ def _header(path: str, status: os.stat_result) -> tarfile.TarInfo:
     return info
 
 
-def _xattrs(path: str) -> dict[str, str]:
+def _xattrs(fd: int) -> dict[str, str]:
     """The extended attributes that a layer carries, as pax records."""
     return {
-        XATTR + name: os.getxattr(path, name, follow_symlinks=False).decode("utf-8", "surrogateescape")
-        for name in sorted(os.listxattr(path, follow_symlinks=False))
+        XATTR + name: os.getxattr(fd, name).decode("utf-8", "surrogateescape")
+        for name in sorted(os.listxattr(fd))
         if name.startswith(ALLOWED_XATTRS) and not name.startswith(FORBIDDEN_XATTRS)
     }
 

@@ -137,7 +137,7 @@ class GuardedHeader(tarfile.TarInfo):
 
 
 @contextmanager
-def _in_our_words() -> Iterator[None]:
+def in_our_words() -> Iterator[None]:
     """What parsers and decompressors raise for bad bytes is the user's mistake."""
     try:
         yield
@@ -163,7 +163,7 @@ def read(stream: TarStream) -> Iterator[tuple[tarfile.TarInfo, Readable | None]]
 
     Sparse files are read with their holes as zeros; `member.sparse` lists the parts. Raises InvalidParameter for bad bytes.
     """
-    with _in_our_words():
+    with in_our_words():
         try:
             tar = tarfile.open(fileobj=stream, mode="r:", tarinfo=GuardedHeader)  # type: ignore[call-overload]  # noqa: SIM115
         except tarfile.ReadError:
@@ -184,5 +184,5 @@ class _Guarded:
         self.seek = body.seek  # type: ignore[attr-defined]
 
     def read(self, n: int = -1) -> bytes:
-        with _in_our_words():
+        with in_our_words():
             return self._body.read(n)
