@@ -132,14 +132,18 @@ def _number(entry: Mapping[str, Any], key: str, default: int = 0, limit: int = 0
 
 
 def _strings(entry: Mapping[str, Any], key: str) -> list[str]:
-    values = entry.get(key) or []
+    values = entry.get(key)
+    if values is None:
+        return []
     if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
         raise _bad(f"{key}: not an array of strings")
     return values
 
 
 def _objects(entry: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    values = entry.get(key) or []
+    values = entry.get(key)
+    if values is None:
+        return []
     if not isinstance(values, list) or not all(isinstance(v, dict) for v in values):
         raise _bad(f"{key}: not an array of objects")
     return values
