@@ -34,9 +34,7 @@ class Context:
         Raises UsageError without root: the engine cannot do anything then, and says it in one line.
         """
         if self.options.host:
-            import docker
-
-            return docker.APIClient(base_url=self.options.host)
+            return _remote(self.options.host)
         if os.geteuid() != 0:
             raise UsageError(f"{PROGRAM} needs root: run it with sudo", 1)
         from minidock.client.api import APIClient
@@ -69,6 +67,16 @@ class Context:
     def fail(self, text: str, code: int = 125) -> UsageError:
         """A mistake in the way docker's run says it: prefixed with the program, followed by where help is."""
         return UsageError(f"{PROGRAM}: {text}\n\n{run_help(f'{PROGRAM} {self.name}')}", code)
+
+
+def _remote(host: str) -> Any:
+    """docker-py's client of a daemon. Raises UsageError if nobody is there."""
+    import docker
+
+    try:
+        return docker.APIClient(base_url=host, timeout=None)
+    except docker.errors.DockerException as error:
+        raise UsageError(f"Cannot connect to the daemon at {host}. Is it running? ({error})", 1) from None
 
 
 def say(text: str) -> None:

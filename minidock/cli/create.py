@@ -16,21 +16,22 @@ from minidock.cli.opts.run_flags import FLAGS
 def body(context: Context, parsed: Parsed) -> dict[str, Any]:
     """The Engine API's body for the options. Raises UsageError (125) in docker's words."""
     try:
-        return run_config.body(parsed)
+        config = run_config.body(parsed)
     except (OptionError, BadValue) as error:
         raise context.fail(str(error)) from None
+    path = parsed["cidfile"]
+    if path and os.path.exists(path):
+        raise context.fail(f"container ID file found, make sure the other container isn't running or delete {path}")
+    return config
 
 
 def create(context: Context, parsed: Parsed, config: dict[str, Any]) -> str:
     """Make the container and return its id; its warnings are said. Raises the client's errors; UsageError for the cidfile."""
-    path = parsed["cidfile"]
-    if path and os.path.exists(path):
-        raise context.fail(f"container ID file found, make sure the other container isn't running or delete {path}")
     made = context.api.create_container_from_config(config, parsed["name"] or None, parsed["platform"] or None)
     for warning in made.get("Warnings") or ():
         complain(f"WARNING: {warning}")
-    if path:
-        _write_id(context, path, made["Id"])
+    if parsed["cidfile"]:
+        _write_id(context, parsed["cidfile"], made["Id"])
     return str(made["Id"])
 
 

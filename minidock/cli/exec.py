@@ -14,13 +14,13 @@ from minidock.cli.terminal.session import Session, check_tty
 
 def do(context: Context, parsed: Parsed) -> int:
     """Run the command; returns its exit code, 126 or 127 if it could not be executed or found, 1 after the detach keys."""
-    api: Any = context.api
     try:
         environment = envfile.read_environment(parsed["env-file"], parsed["env"])
     except OptionError as error:
         raise UsageError(str(error), 1) from None
     stdin, tty = parsed["interactive"] and not parsed["detach"], parsed["tty"]
     check_tty(stdin, tty)
+    api: Any = context.api
     container, *command = parsed.args
     id = api.exec_create(
         container,

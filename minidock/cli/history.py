@@ -25,12 +25,13 @@ CREATED_BY_WIDTH = 45
 def do(context: Context, parsed: Parsed) -> int:
     """List the steps an image was made in, newest first."""
     truncate, human, form = not parsed["no-trunc"], parsed["human"], parsed["format"]
+    table = listing.Listing(form, TABLE if human else TABLE_EXACT, HEADERS)
     rows = [_row(record, truncate, human) for record in context.api.history(parsed.args[0])]
     if parsed["quiet"] and not form:
         for row in rows:
             say(row["ID"])
         return 0
-    listing.write(rows, HEADERS, form, TABLE if human else TABLE_EXACT)
+    table.write(rows)
     return 0
 
 

@@ -31,18 +31,19 @@ NONE = "<none>"
 
 def do(context: Context, parsed: Parsed) -> int:
     """List the images, one line for each name."""
+    truncate, form = not parsed["no-trunc"], parsed["format"]
+    table = listing.Listing(form, TABLE_DIGESTS if parsed["digests"] else TABLE, HEADERS)
     wanted = filters.collect(parsed["filter"])
     if parsed.args:
         wanted.setdefault("reference", []).append(parsed.args[0])
     found = context.api.images(all=parsed["all"], filters=wanted or None)
     found = sorted(found, key=lambda image: -image["Created"])
-    truncate, form = not parsed["no-trunc"], parsed["format"]
     rows = (row for image in found for row in image_rows(image, truncate, parsed["digests"] or ".Digest" in form))
     if parsed["quiet"] and not form:
         for row in rows:
             say(row["ID"])
         return 0
-    listing.write(rows, HEADERS, form, TABLE_DIGESTS if parsed["digests"] else TABLE)
+    table.write(rows)
     return 0
 
 

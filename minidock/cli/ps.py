@@ -36,6 +36,7 @@ SHORT_ID, COMMAND_WIDTH, MOUNT_WIDTH = 12, 20, 15
 def do(context: Context, parsed: Parsed) -> int:
     """List the containers."""
     form, quiet = parsed["format"], parsed["quiet"]
+    table = listing.Listing(form, TABLE + ("\t{{.Size}}" if parsed["size"] else ""), HEADERS)
     limit = 1 if parsed["latest"] else parsed["last"]
     size = parsed["size"] or (not quiet and ".Size" in form)
     found = context.api.containers(
@@ -46,8 +47,7 @@ def do(context: Context, parsed: Parsed) -> int:
         for container in found:
             say(container["Id"][:SHORT_ID] if truncate else container["Id"])
         return 0
-    table = TABLE + ("\t{{.Size}}" if parsed["size"] else "")
-    listing.write((row(c, truncate) for c in found), HEADERS, form, table)
+    table.write(row(c, truncate) for c in found)
     return 0
 
 

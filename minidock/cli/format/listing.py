@@ -25,25 +25,28 @@ INSPECT_FORMAT_HELP = """Format output using a custom template:
 'TEMPLATE':         Print output using the given Go template."""
 
 
-def write(rows: Iterable[Mapping[str, Any]], headers: Mapping[str, Any], form: str, default: str) -> None:
-    """Print `rows`. `form` is what --format said ("" and "table": the template `default` as a table).
+class Listing:
+    """A list in the shape that --format asks for (`form`; "" and "table": the template `default` as a table).
 
-    Raises UsageError for a template that cannot be parsed or carried out.
+    Made before the engine is asked, so that a template that cannot be parsed costs nothing: UsageError.
     """
-    template, is_table = split(form, default)
-    try:
-        parsed = Template(template, strict=True)
-    except TemplateError as error:
-        raise UsageError(f"failed to parse template: {error}", 1) from None
-    try:
-        lines = [parsed.render(row) for row in rows]
-        if is_table:
-            head = Template(template, HEADER_FUNCTIONS).render(headers)
-            sys.stdout.write(columns([head, *lines]))
-        else:
-            sys.stdout.writelines(line + "\n" for line in lines)
-    except TemplateError as error:
-        raise UsageError(f"failed to execute template: {error}", 1) from None
+
+    def __init__(self, form: str, default: str, headers: Mapping[str, Any]) -> None:
+        self._source, self._is_table = split(form, default)
+        self._headers = headers
+        try:
+            self._template = Template(self._source, strict=True)
+        except TemplateError as error:
+            raise UsageError(f"failed to parse template: {error}", 1) from None
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Print `rows`. Raises UsageError if the template asks for what a row has not."""
+        try:
+            lines = [self._template.render(row) for row in rows]
+            head = Template(self._source, HEADER_FUNCTIONS).render(self._headers) if self._is_table else ""
+        except TemplateError as error:
+            raise UsageError(f"failed to execute template: {error}", 1) from None
+        sys.stdout.write(columns([head, *lines]) if self._is_table else "".join(line + "\n" for line in lines))
 
 
 def split(form: str, default: str) -> tuple[str, bool]:

@@ -109,6 +109,9 @@ def many(
     return Flag(name, short, help, kind, parse, many=True, hidden=hidden, aliases=aliases)
 
 
+HELP = boolean("help", help="Print usage", hidden=True)
+
+
 class Parsed:
     """What the command line said: ``parsed["name"]`` for each flag, `args` the arguments, `given` the flags that were there."""
 
@@ -125,8 +128,9 @@ class _Scanner:
     """Walks over the words once. The words it has not reached are `rest`."""
 
     def __init__(self, flags: Sequence[Flag], words: Sequence[str]) -> None:
-        self.parsed = Parsed(flags)
-        self.long = {name: f for f in flags for name in (f.name, *f.aliases)}
+        self.parsed = Parsed((*flags, HELP))
+        self.note = ""
+        self.long = {name: f for f in (*flags, HELP) for name in (f.name, *f.aliases)}
         self.short = {f.short: f for f in flags if f.short}
         self.rest = list(words)
 
@@ -144,6 +148,8 @@ class _Scanner:
                 if not interspersed:
                     break
         self.parsed.args += self.rest
+        if self.parsed["help"]:
+            raise HelpWanted(self.note)
         return self.parsed
 
     def long_flag(self, word: str) -> None:
@@ -152,8 +158,6 @@ class _Scanner:
             raise FlagError(f"bad flag syntax: {word}")
         flag = self.long.get(name)
         if flag is None:
-            if name == "help":
-                raise HelpWanted
             raise FlagError(f"unknown flag: --{name}")
         if equals:
             self.set(flag, value)
@@ -170,9 +174,9 @@ class _Scanner:
         while letters:
             letter, tail = letters[0], letters[1:]
             flag = self.short.get(letter)
+            if flag is None and letter == "h":
+                flag, self.note = HELP, "Flag shorthand -h has been deprecated, use --help"
             if flag is None:
-                if letter == "h":
-                    raise HelpWanted("Flag shorthand -h has been deprecated, use --help")
                 raise FlagError(f"unknown shorthand flag: {letter!r} in -{letters}")
             if len(tail) > 1 and tail[0] == "=":
                 return self.set(flag, tail[1:])

@@ -108,7 +108,7 @@ class _Mount:
             self.options("BindOptions")["NonRecursive"] = _bool(key, value)
         elif key == "bind-recursive":
             if value not in _RECURSIVE:
-                wanted = 'must be one of "enabled", "disabled", "writable", or "readonly"'
+                wanted = 'must be "enabled", "disabled", "writable", or "readonly"'
                 raise BadValue(f"invalid value for {key}: {value} ({wanted})")
             self.options("BindOptions").update(_RECURSIVE[value])
         else:
