@@ -69,6 +69,8 @@ def processes() -> frozenset[str]:
             name, ppid = (entry / "comm").read_text().strip(), int((entry / "stat").read_text().rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
+        if name == "minidock-spare":  # a zygote keeps one ready, and a new one each time; they cannot outlive it
+            continue
         if "/minidock" in group or (ppid == os.getpid() and "python" not in name and "chrom" not in name):
             found.append(f"{entry.name} {name}")
     return frozenset(found)

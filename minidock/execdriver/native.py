@@ -233,7 +233,8 @@ def _connect(path: str) -> socket.socket | None:
     """A connection to a shim; None if it is gone."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.connect(path)
+        with protocol.address(path) as address:
+            sock.connect(address)
     except OSError as e:
         sock.close()
         if e.errno in _GONE:

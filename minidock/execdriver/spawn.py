@@ -52,7 +52,8 @@ def connect(run_dir: Path, instance: str, version: str, python: str) -> socket.s
 def _connect(path: Path) -> socket.socket:
     with ExitStack() as undo:
         sock = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        sock.connect(str(path))
+        with protocol.address(str(path)) as address:
+            sock.connect(address)
         undo.pop_all()
         return sock
 

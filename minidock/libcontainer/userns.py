@@ -26,6 +26,7 @@ from typing import NoReturn
 
 from minidock.libcontainer.config import IdMap
 from minidock.linux import namespaces, process
+from minidock.linux.sockets import receive_fds
 
 
 def lines(maps: tuple[IdMap, ...]) -> str:
@@ -106,7 +107,7 @@ def born_inside(
         _pid, helper = process.clone3(between, flags & process.CLONE_PARENT, cgroup)
         try:
             theirs.close()
-            answer, fds, _flags, _address = socket.recv_fds(ours, 16, 1, socket.MSG_CMSG_CLOEXEC)
+            answer, fds = receive_fds(ours, 16, 1)
         finally:
             process.end(helper)
             os.close(helper)

@@ -147,10 +147,11 @@ class JSONFile:
                 done += os.write(self._fd, memoryview(entries)[done:])
         except OSError as e:
             kept = entries.rfind(b"\n", 0, done) + 1
-            os.ftruncate(self._fd, self._size + kept)
-            self._size += kept
             self.error = e.errno or 0
             self.lost += entries.count(b"\n", kept)
+            self._size += kept
+            if done > kept:
+                os.ftruncate(self._fd, self._size)
             return
         self._size += done
 

@@ -61,11 +61,16 @@ import json
 import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from minidock.linux.sockets import receive_fds
+
 MAX_MESSAGE = 8 << 20
 STDIN, STDOUT, STDERR = 0, 1, 2
+_ADDRESS = 107
 _LENGTH = struct.Struct(">I")
 _FRAME = struct.Struct(">BxxxI")
 
@@ -132,11 +137,27 @@ def receive(sock: socket.socket, max_fds: int = 0) -> tuple[dict[str, Any], list
     return message, fds
 
 
+@contextmanager
+def address(path: str) -> Iterator[str]:
+    """`path` as something to bind or connect to: an address has room for 107 bytes only (unix(7)).
+
+    A longer path goes by its folder's descriptor.
+    """
+    if len(os.fsencode(path)) <= _ADDRESS:
+        yield path
+        return
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{os.path.basename(path)}"
+    finally:
+        os.close(folder)
+
+
 def _exactly(sock: socket.socket, size: int, fds: list[int], max_fds: int) -> bytes:
     data = b""
     while len(data) < size:
         if max_fds:
-            part, new, _flags, _addr = socket.recv_fds(sock, size - len(data), max_fds, socket.MSG_CMSG_CLOEXEC)
+            part, new = receive_fds(sock, size - len(data), max_fds)
             fds += new
         else:
             part = sock.recv(size - len(data))

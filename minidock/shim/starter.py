@@ -1,4 +1,5 @@
-"""The starter: carries out one start or exec, hands what has come of it to its shim, and ends (as runc under containerd's shim).
+"""The starter: carries out one start or exec, hands what has come of it to its shim, and ends, as runc does for
+containerd's shim.
 
 ::
 
@@ -31,6 +32,7 @@ from minidock.libcontainer.birth import InitProcess
 from minidock.libcontainer.container import Stdio, create
 from minidock.libcontainer.exec import create_exec
 from minidock.linux import process, trace
+from minidock.linux.sockets import receive_fds
 from minidock.shim import after, protocol
 from minidock.shim.jsonlog import JSONFile, timestamp
 
@@ -46,7 +48,7 @@ class Starter:
     """Carries out the `request` that came over `connection`; `attach` is the shim's end of the first attach stream, or None."""
 
     def __init__(self, connection: socket.socket, request: dict[str, Any], attach: socket.socket | None) -> None:
-        self._connection, self._request = connection, request
+        self._connection, self._attach, self._request = connection, attach, request
         self._tracer = trace.from_request(request.get("trace"), "shim")
         self._config = config.from_dict(protocol.ShimConfig, request["shim"])
         self._spec: config.Config | config.ExecConfig
@@ -168,7 +170,7 @@ class Starter:
         return Stdio(null, null, null, end.fileno())
 
     def _receive_master(self, undo: ExitStack) -> None:
-        _data, fds, _flags, _address = socket.recv_fds(self._console, 16, 1, socket.MSG_CMSG_CLOEXEC)
+        _data, fds = receive_fds(self._console, 16, 1)
         self._console.close()
         if not fds:
             raise errors.StartError("console", "", 0, "init sent no terminal")
@@ -183,7 +185,8 @@ class Starter:
             with suppress(FileNotFoundError):
                 os.unlink(self._config.socket)
             self._listener = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            self._listener.bind(self._config.socket)
+            with protocol.address(self._config.socket) as address:
+                self._listener.bind(address)
             self._listener.listen(128)
         self._handed["listener"] = self._listener.fileno()
 

@@ -37,8 +37,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
+from minidock import errors
 from minidock.libcontainer import cgroups
-from minidock.libcontainer.config import Cgroup
 from minidock.linux import process
 from minidock.shim import after, protocol
 from minidock.shim.shim import Shim
@@ -50,6 +50,7 @@ def main(argv: list[str]) -> None:
     instance, version, path, ready = argv[0], argv[1], argv[2], int(argv[3])
     if os.fork():
         os._exit(0)  # the engine reaps this one; the zygote is nobody's child
+    process.close_range(ready + 1)  # whatever the engine had inherited and passes on
     os.setsid()
     os.chdir("/")
     os.umask(0o022)
@@ -69,10 +70,8 @@ def _join_cgroup(instance: str) -> None:
     path = f"/{instance}/shims"
     try:
         cgroups.ensure_parent(f"/{instance}")
-        manager = cgroups.manager(path)
-        manager.create(Cgroup(path))
-        manager.join_self()
-    except OSError as e:
+        cgroups.ensure(path).join_self()
+    except (OSError, errors.SystemFault) as e:
         after.complain(f"zygote: cgroup {path}: {e}")
 
 
@@ -80,7 +79,8 @@ def _listen(path: str) -> socket.socket:
     """The listening socket, put at `path` when it is ready to be connected to, in place of a dead zygote's."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     temporary = f"{path}.{os.getpid()}"
-    listener.bind(temporary)
+    with protocol.address(temporary) as address:
+        listener.bind(address)
     os.chmod(temporary, 0o600)
     listener.listen(512)
     os.rename(temporary, path)
@@ -164,6 +164,7 @@ def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int
     """
     zygote = os.getppid()
     process.set_parent_death_signal(signal.SIGKILL)
+    process.set_name("minidock-spare")
     _leave_zygote()
     channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     starter = os.fork()
@@ -192,11 +193,11 @@ def _be_starter(
 ) -> NoReturn:
     """In the shim's fork: take a connection, carry out its request, hand over."""
     process.set_parent_death_signal(signal.SIGKILL)
-    process.set_name("minidock-start")
     if connection is None:
         rehearse()
         connection = _wait_for_connection(listener)
         os.close(end)
+    process.set_name("minidock-start")
     listener.close()
     with _last_frame():
         channel.send(b"1")

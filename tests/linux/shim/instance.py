@@ -58,7 +58,9 @@ class Instance:
 class Container:
     """The config and folders of one container."""
 
-    def __init__(self, instance: Instance, args: tuple[str, ...], *, tty: bool = False, cgroup: bool = True, **options: Any) -> None:
+    def __init__(
+        self, instance: Instance, args: tuple[str, ...], *, tty: bool = False, cgroup: bool = True, **options: Any
+    ) -> None:
         self.instance = instance
         self.id = secrets.token_hex(32)
         self.folder = instance.folder / "containers" / self.id
@@ -103,6 +105,7 @@ class Container:
 
     def exec(self, process: Process, *args: str, tty: bool = False, **options: Any) -> tuple[Process, ShimConfig]:
         """Start one more process in the running container."""
+        attach = options.pop("attach", None)
         exec_id = secrets.token_hex(8)
         folder = self.instance.run_dir / self.id / "exec"
         folder.mkdir(exist_ok=True)
@@ -110,7 +113,6 @@ class Container:
         what = config.ExecConfig(self.id, process.started.pid, process.started.pid_start, command, self.config.cgroup.path)
         log = LogConfig("none")
         shim = ShimConfig(str(folder), str(folder / f"{exec_id}.sock"), log=log, exec_id=exec_id, durable=False, **options)
-        attach = options.pop("attach", None)
         return self.instance.driver.exec(what, shim, attach=attach), shim
 
     def logged(self, stream: str = "stdout") -> str:
@@ -177,3 +179,7 @@ def read_until(sock: socket.socket, wanted: bytes) -> bytes:
         assert part, f"ended before {wanted!r}: {data!r}"
         data += part
     return data
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
