@@ -92,7 +92,10 @@ class Manager:
         return f"{self._mounts[controller]}{self.path}/{name}"
 
     def _allow_devices(self, rules: tuple[config.DeviceRule, ...]) -> None:
-        """Deny all, then follow the rules in order (cgroup-v1/devices.rst). No rules: what the parent allows."""
+        """Deny all, then follow the rules in order (cgroup-v1/devices.rst). No rules: what the parent allows.
+
+        A later deny takes access from the rule with the same numbers; it cannot take one number out of a wildcard.
+        """
         if not rules or "devices" not in self._mounts:
             return
         write(self._file("devices.deny"), "a")
@@ -223,8 +226,14 @@ def make_ancestors(mountpoint: str, path: str) -> None:
 def fill_cpuset(directory: str) -> None:
     """A new cpuset is empty and takes no process until it has CPUs and memory nodes: give it its parent's.
 
-    cgroup-v1/cpusets.rst; libcontainer's ensureParent does the same. Nothing to do below a cgroup with clone_children.
+    cgroup-v1/cpusets.rst; libcontainer's ensureParent does the same. A parent made by hand may be empty too; the root
+    never is. Nothing to do below a cgroup with clone_children.
     """
+    parent = os.path.dirname(directory)
     for name in ("cpuset.cpus", "cpuset.mems"):
         if not read(f"{directory}/{name}").strip():
-            write(f"{directory}/{name}", read(f"{os.path.dirname(directory)}/{name}").strip())
+            value = read(f"{parent}/{name}").strip()
+            if not value:
+                fill_cpuset(parent)
+                value = read(f"{parent}/{name}").strip()
+            write(f"{directory}/{name}", value)
