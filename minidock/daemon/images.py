@@ -31,7 +31,7 @@ def images(engine: Engine, *, filters: Filters | None = None) -> list[dict[str, 
     found = [(image, references(engine, image)) for image in engine.images.images()]
     for name, values in (filters or {}).items():
         if name not in FILTERS:
-            raise InvalidParameter(f"invalid filter '{name}'")
+            raise InvalidParameter(f"Invalid filter '{name}'")
         keep = FILTERS[name](engine, values)
         found = [pair for pair in found if keep(*pair)]
     return [summary(image, names) for image, names in found]
@@ -85,7 +85,7 @@ Keep = Callable[["Image", list[str]], bool]
 def _dangling(_engine: Engine, values: list[str]) -> Keep:
     for value in values:
         if value not in TRUE + FALSE:
-            raise InvalidParameter(f"invalid filter 'dangling={value}'")
+            raise InvalidParameter(f"Invalid filter 'dangling={value}'")
     wanted = any(value in TRUE for value in values)
     return lambda _image, names: bool(names) != wanted
 
@@ -136,7 +136,7 @@ def glob(pattern: str) -> re.Pattern[str]:
         if char == "[":
             end = pattern.find("]", at + 1)
             if end <= at + 1:
-                raise InvalidParameter(f"invalid filter 'reference={pattern}': syntax error in pattern")
+                raise InvalidParameter(f"Invalid filter 'reference={pattern}': syntax error in pattern")
             body = pattern[at + 1 : end]
             negated = body.startswith("^")
             parts.append("[" + "^" * negated + re.sub(r"([\\^\[])", r"\\\1", body[negated:]) + "]")
@@ -150,7 +150,7 @@ def glob(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile("".join(parts))
     except re.error:
-        raise InvalidParameter(f"invalid filter 'reference={pattern}': syntax error in pattern") from None
+        raise InvalidParameter(f"Invalid filter 'reference={pattern}': syntax error in pattern") from None
 
 
 FILTERS: dict[str, Callable[[Engine, list[str]], Keep]] = {

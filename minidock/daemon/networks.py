@@ -34,7 +34,7 @@ def networks(engine: Engine, filters: Filters | None = None) -> list[dict[str, A
         elif name == "type":
             found = [n for n in found if "builtin" in values]
         else:
-            raise InvalidParameter(f"invalid filter '{name}'")
+            raise InvalidParameter(f"Invalid filter '{name}'")
     return found
 
 

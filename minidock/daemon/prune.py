@@ -44,7 +44,7 @@ def prune_images(engine: Engine, filters: Filters | None = None) -> dict[str, An
     wanted = _filters(filters, ("dangling", "label", "label!", "until"))
     value = (wanted.get("dangling") or ["true"])[0]
     if value not in TRUE + FALSE:
-        raise InvalidParameter(f"invalid filter 'dangling={value}'")
+        raise InvalidParameter(f"Invalid filter 'dangling={value}'")
     deleted, freed = [], 0
     for image in engine.images.images():
         names = references(engine, image)
@@ -64,7 +64,7 @@ def prune_images(engine: Engine, filters: Filters | None = None) -> dict[str, An
 def _filters(filters: Filters | None, known: tuple[str, ...]) -> Filters:
     for name in filters or {}:
         if name not in known:
-            raise InvalidParameter(f"invalid filter '{name}'")
+            raise InvalidParameter(f"Invalid filter '{name}'")
     return filters or {}
 
 

@@ -40,7 +40,7 @@ def rmi(engine: Engine, ref: str, *, force: bool = False) -> list[Record]:
         image = engine.images.get(ref)
         names = references(engine, image)
         users = using(engine, image.id)
-        if _is_id(image.id, ref):
+        if _is_id(image.id, ref, names):
             return _by_id(engine, image, names, users, force)
         return _by_name(engine, ref, image, names, users, force)
 
@@ -50,7 +50,10 @@ def using(engine: Engine, image_id: str) -> list[Container]:
     return [container for _, container in all_containers(engine) if container.record["Image"] == image_id]
 
 
-def _is_id(image_id: str, ref: str) -> bool:
+def _is_id(image_id: str, ref: str, names: list[str]) -> bool:
+    """Whether `ref` meant the image by its id. A name such as "b" or "cafe" is one, also when the id begins with it."""
+    if ref in names or f"{ref}:latest" in names:
+        return False
     return image_id.startswith(ref) or image_id.removeprefix("sha256:").startswith(ref)
 
 

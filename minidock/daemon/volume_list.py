@@ -32,7 +32,7 @@ def volumes(engine: Engine, filters: Filters | None = None) -> dict[str, Any]:
             used, unused = _used(engine), any(value in TRUE for value in values)
             names = [name for name in names if (name not in used) == unused]
         else:
-            raise InvalidParameter(f"invalid filter '{key}'")
+            raise InvalidParameter(f"Invalid filter '{key}'")
     return {"Volumes": [_volume(engine, name) for name in names], "Warnings": None}
 
 

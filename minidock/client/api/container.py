@@ -234,17 +234,14 @@ class ContainerApi(ApiBase):
     ) -> bytes | CancellableStream:
         """What it wrote: bytes, or with `stream` an iterator of them, which goes on while the container runs if `follow`
         (default: the same as `stream`). `since` and `until` are datetimes or seconds since the epoch."""
-        from minidock.daemon import inspect, logs
+        from minidock.daemon import logs as verb
 
-        ref = resource_id(container)
         if tail != "all" and (not isinstance(tail, int) or tail < 0):
             tail = "all"
         start, end = convert.timestamp("since", since), convert.timestamp("until", until)
-        # The iterator below opens the log when it is first read; a name that does not exist must be told now.
-        ref = inspect.inspect(self.engine, ref)["Id"]
-        pairs = logs.logs(
+        pairs = verb.logs(
             self.engine,
-            ref,
+            resource_id(container),
             stdout=stdout,
             stderr=stderr,
             since=start,
@@ -280,13 +277,12 @@ class ContainerApi(ApiBase):
             tty = bool(self.inspect_container(ref)["Config"].get("Tty"))
             sock = verb.attach(self.engine, ref, stdin=False, stdout=stdout, stderr=stderr, logs=logs)
             return CancellableStream.over_socket(sock, tty, demux)
-        before = log.logs(
-            self.engine, ref, stdout=stdout, stderr=stderr, since=None, until=None, timestamps=False, tail="all", follow=False
-        )
-        return streams.collect(before if logs else iter(()), demux)
+        before = log.logs(self.engine, ref, stdout=stdout, stderr=stderr) if logs else iter(())
+        return streams.collect(before, demux)
 
     def attach_socket(self, container: Resource, params: Mapping[str, Any] | None = None, ws: bool = False) -> socket.SocketIO:
-        """The raw hijacked stream, a file whose ``_sock`` is the socket. `params`: stdin, stdout, stderr, logs, detachKeys."""
+        """The raw hijacked stream, a file whose ``_sock`` is the socket. `params`: stdin, stdout, stderr,
+        stream (what comes from now on), logs (what came before), detachKeys."""
         from minidock.daemon import attach as verb
 
         if ws:
@@ -299,6 +295,7 @@ class ContainerApi(ApiBase):
             stdout=bool(wanted.get("stdout")),
             stderr=bool(wanted.get("stderr")),
             logs=bool(wanted.get("logs")),
+            stream=bool(wanted.get("stream")),
             detach_keys=str(wanted.get("detachKeys") or ""),
         )
         return streams.raw_socket(sock)

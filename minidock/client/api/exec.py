@@ -63,7 +63,10 @@ class ExecApi(ApiBase):
             return streams.raw_socket(sock)
         if stream:
             return CancellableStream.over_socket(sock, tty, demux)
-        return streams.collect(streams.frames(sock, tty), demux)
+        output = streams.collect(streams.frames(sock, tty), demux)
+        # The output ends a moment before the exit is on record; who asks for the exit code next shall find it.
+        verb.exec_wait(self.engine, resource_id(exec_id))
+        return output
 
     def exec_inspect(self, exec_id: Resource) -> dict[str, Any]:
         """How it stands: Running, ExitCode (None while it runs), Pid, ProcessConfig, …"""

@@ -84,9 +84,7 @@ def _run_and_remove(
     from minidock.daemon import run as verb
 
     api = containers.client.api
-    # It is this call that removes the container, not what follows an exit nobody waits for.
-    keep = {name: value for name, value in kwargs.items() if name != "auto_remove"}
-    arguments = create_arguments({**keep, "image": image, "command": command, "detach": False})
+    arguments = create_arguments({**kwargs, "image": image, "command": command, "detach": False, "auto_remove": True})
     name, platform = arguments.pop("name", None), arguments.pop("platform", None)
     arguments.pop("use_config_proxy", None)
     if platform:
@@ -95,18 +93,14 @@ def _run_and_remove(
     host_config, networking = as_json(body.pop("HostConfig")), body.pop("NetworkingConfig", None)
     result = verb.run(api.engine, body, host_config, name, networking)
     if result.exit_code != 0:
-        errors = None if kwargs.get("auto_remove") else _only(result.output, (STDERR,))
+        errors = None if kwargs.get("auto_remove") else result.stderr
         raise ContainerError(_removed(containers, result.id, body), result.exit_code, command, image, errors)
     if host_config.get("LogConfig", {}).get("Type") not in READABLE_LOGS:
         return None
     wanted = tuple(number for number, want in ((STDOUT, stdout), (STDERR, stderr)) if want)
     if stream:
-        return (data for number, data in result.output if number in wanted)
-    return _only(result.output, wanted)
-
-
-def _only(output: list[tuple[int, bytes]], wanted: tuple[int, ...]) -> bytes:
-    return b"".join(data for number, data in output if number in wanted)
+        return (data for number, data in result.frames if number in wanted)
+    return b"".join(data for number, data in result.frames if number in wanted)
 
 
 def _removed(containers: ContainerCollection, id: str, body: dict[str, Any]) -> Container:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
             from minidock.daemon import rm
 
             rm.rm(engine, container.name, force=True)
-        engine.execdriver.stop_zygote()  # type: ignore[attr-defined]
+    shutil.rmtree(engine.paths.run)
 
 
 def make(engine: Engine, ref: str = "base", content: bytes = b"x", changes: tuple[str, ...] = ('CMD ["/sh"]',)) -> str:
@@ -102,7 +103,7 @@ def test_filters(engine: Engine) -> None:
     assert listed(engine, reference=["*/one"]) == []  # a star stops at a slash
     assert listed(engine, reference=["t[a-z]o", "none"]) == [second]
     for wrong in ({"dangling": ["maybe"]}, {"size": ["1"]}, {"reference": ["[a"]}):
-        with pytest.raises(errors.InvalidParameter, match="invalid filter"):
+        with pytest.raises(errors.InvalidParameter, match="Invalid filter"):
             listed(engine, **wrong)
     with pytest.raises(errors.ImageNotFound, match="No such image: nothing:latest"):
         listed(engine, since=["nothing"])
@@ -176,7 +177,7 @@ def test_a_shared_layer_stays_with_the_other_image(engine: Engine) -> None:
 def test_prune(engine: Engine) -> None:
     nameless, named, used = make(engine, "", b"11"), make(engine, "named", b"2"), make(engine, "used", b"3")
     container = create.create(engine, {"Image": "used"}, {"NetworkMode": "none"})["Id"]
-    with pytest.raises(errors.InvalidParameter, match="invalid filter 'x'"):
+    with pytest.raises(errors.InvalidParameter, match="Invalid filter 'x'"):
         prune.prune_images(engine, {"x": ["1"]})
     assert prune.prune_images(engine, {"label": ["no"]}) == {"ImagesDeleted": None, "SpaceReclaimed": 0}
     pruned = prune.prune_images(engine)
@@ -261,5 +262,5 @@ def test_networks_to_look_at(engine: Engine) -> None:
     assert networks.inspect_network(engine, "host")["Containers"] == {}
     with pytest.raises(errors.NetworkNotFound, match="network nothing not found"):
         networks.inspect_network(engine, "nothing")
-    with pytest.raises(errors.InvalidParameter, match="invalid filter 'x'"):
+    with pytest.raises(errors.InvalidParameter, match="Invalid filter 'x'"):
         networks.networks(engine, {"x": ["1"]})
