@@ -103,20 +103,23 @@ def _new_interface(layers: list[str], root: RootMount) -> int:
 
 def classic(trees: list[int], root: RootMount) -> int:
     """The same with mount(2), for kernels before 6.7 (see above)."""
-    with _private_mounts(), ExitStack() as undo:
-        mount.mount("tmpfs", _STAGE, "tmpfs", 0, "mode=700")
-        upper = [_own(mount.open_tree(root.upper[: root.upper.rindex("/")]), undo)] if root.upper else []
-        for name, tree in zip([*map(str, range(len(trees))), "w"], [*trees, *upper], strict=False):
-            os.mkdir(f"{_STAGE}/{name}", 0o700)
-            target = os.open(f"{_STAGE}/{name}", os.O_PATH | os.O_CLOEXEC)
-            undo.callback(os.close, target)
-            mount.move_mount(tree, target)
-        options = "lowerdir=" + ":".join(f"{_STAGE}/{n}" for n in range(len(trees)))
-        if root.upper:
-            options += f",upperdir={_STAGE}/w/{os.path.basename(root.upper)},workdir={_STAGE}/w/{os.path.basename(root.work)}"
-        os.mkdir(f"{_STAGE}/root")
-        mount.mount("overlay", f"{_STAGE}/root", "overlay", 0, options)
-        return mount.open_tree(f"{_STAGE}/root")
+    with ExitStack() as undo:
+        attach = {str(n): tree for n, tree in enumerate(trees)}
+        options = "lowerdir=" + ":".join(f"{_STAGE}/{name}" for name in attach)
+        if root.upper:  # both must be on one mount
+            writable = os.path.commonpath([root.upper, root.work])
+            attach["w"] = _own(mount.open_tree(writable), undo)
+            options += f",upperdir={_STAGE}/w/{os.path.relpath(root.upper, writable)}"
+            options += f",workdir={_STAGE}/w/{os.path.relpath(root.work, writable)}"
+        with _private_mounts():
+            mount.mount("tmpfs", _STAGE, "tmpfs", 0, "mode=700")
+            stage = _own(os.open(_STAGE, os.O_PATH | os.O_CLOEXEC), undo)
+            for name, tree in attach.items():
+                os.mkdir(name, 0o700, dir_fd=stage)
+                mount.move_mount(tree, stage, name)
+            os.mkdir("root", 0o700, dir_fd=stage)
+            mount.mount("overlay", f"{_STAGE}/root", "overlay", 0, options)
+            return mount.open_tree(f"{_STAGE}/root")
 
 
 @contextmanager
