@@ -39,12 +39,13 @@ def do(context: Context, parsed: Parsed) -> int:
         if parsed["detach"]:
             api.exec_start(id, detach=True, tty=tty)
             return 0
-        return _foreground(api, id, parsed, stdin)
+        return _foreground(context, id, parsed, stdin)
     except failures.caught() as error:
         raise UsageError(failures.words(error), _exit_code(error)) from None
 
 
-def _foreground(api: Any, id: str, parsed: Parsed, stdin: bool) -> int:
+def _foreground(context: Context, id: str, parsed: Parsed, stdin: bool) -> int:
+    api: Any = context.api
     session = Session(
         tty=parsed["tty"],
         stdin=stdin,
@@ -57,6 +58,11 @@ def _foreground(api: Any, id: str, parsed: Parsed, stdin: bool) -> int:
         session.resize()
         if session.pump(stream, signals):
             return 1
+    if context.embedded:
+        # A daemon has the exit on record when it closes the stream. Here the stream is the shim's own, and ends a moment sooner.
+        from minidock.daemon.exec import exec_wait
+
+        return exec_wait(api.engine, id)
     return int(api.exec_inspect(id)["ExitCode"] or 0)
 
 
