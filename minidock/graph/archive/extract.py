@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from minidock.errors import InvalidParameter, SystemFault
 from minidock.graph.archive import names, reader
-from minidock.graph.archive.reader import Readable
+from minidock.graph.archive.reader import Body
 from minidock.graphdriver.tree import OPAQUE_XATTR, remove_tree
 from minidock.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 
@@ -112,7 +112,7 @@ class _Unpacker:
         """Give the cached descriptor back."""
         os.close(self._parent_fd)
 
-    def member(self, member: tarfile.TarInfo, body: Readable | None) -> None:
+    def member(self, member: tarfile.TarInfo, body: Body | None) -> None:
         """Place one member."""
         self.current = member.name
         self.done.entries += 1
@@ -186,7 +186,7 @@ class _Unpacker:
             remove_tree(f"/proc/self/fd/{fd}/{base}")
         return keep_dir
 
-    def _place(self, member: tarfile.TarInfo, body: Readable | None, path: str, fd: int, base: str) -> None:
+    def _place(self, member: tarfile.TarInfo, body: Body | None, path: str, fd: int, base: str) -> None:
         """Make one entry `base` in the directory `fd`."""
         target = names.hard_link(path, member.linkname) if member.islnk() else ""
         if target == path:
@@ -213,29 +213,23 @@ class _Unpacker:
             when = mtime(member)
             os.utime(base, ns=(when, when), dir_fd=fd, follow_symlinks=False)
 
-    def _file(self, member: tarfile.TarInfo, body: Readable, fd: int, base: str) -> None:
+    def _file(self, member: tarfile.TarInfo, body: Body, fd: int, base: str) -> None:
         """A regular file: contents first, then owner, attributes and mode. Holes of a sparse member stay holes."""
-        parts = getattr(member, "sparse", None)
         out = os.open(base, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=fd)
         try:
-            if parts is None:
-                self._copy(body, out, member.size)
-            else:
+            for offset, size in body.parts:
+                os.lseek(out, offset, os.SEEK_SET)
+                self._copy(body, out, size)
+            if member.issparse():
                 os.ftruncate(out, member.size)
-                for offset, size in parts:
-                    body.seek(offset)  # type: ignore[attr-defined]
-                    os.lseek(out, offset, os.SEEK_SET)
-                    self._copy(body, out, size)
             self._described(member, out)
         finally:
             os.close(out)
         self.done.size += member.size
 
-    def _copy(self, body: Readable, out: int, size: int) -> None:
+    def _copy(self, body: Body, out: int, size: int) -> None:
         while size > 0:
             data = body.read(min(size, _CHUNK))
-            if not data:
-                raise InvalidParameter(f"invalid archive: {names.printable(self.current)}: unexpected end of data")
             size -= len(data)
             self._account(len(data))
             view = memoryview(data)

@@ -158,31 +158,43 @@ def in_our_words() -> Iterator[None]:
         raise
 
 
-def read(stream: TarStream) -> Iterator[tuple[tarfile.TarInfo, Readable | None]]:
+class Body:
+    """The stored bytes of one regular member. `parts` says where they belong, as (offset, size) in order: one part for a
+    plain file, several for a sparse one, whose holes an archive does not hold."""
+
+    def __init__(self, stream: TarStream, member: tarfile.TarInfo) -> None:
+        sparse = getattr(member, "sparse", None)
+        self.parts: list[tuple[int, int]] = [(0, member.size)] if sparse is None else [(o, n) for o, n in sparse if n]
+        end = 0
+        for offset, size in self.parts:
+            if offset < end or size < 0 or offset + size > member.size:
+                raise InvalidParameter("invalid archive: invalid sparse map")
+            end = offset + size
+        self._stream, self._left = stream, sum(size for _, size in self.parts)
+
+    def read(self, n: int = -1) -> bytes:
+        """At most `n` bytes; b"" at the end. Raises InvalidParameter when the archive ends first."""
+        n = self._left if n < 0 else min(n, self._left)
+        with in_our_words():
+            data = self._stream.read(n) if n else b""
+        if n and not data:
+            raise InvalidParameter("invalid archive: unexpected end of data")
+        self._left -= len(data)
+        return data
+
+
+def read(stream: TarStream) -> Iterator[tuple[tarfile.TarInfo, Body | None]]:
     """Every member and, for a regular file, its bytes (to be read before the next step). An empty stream has no members.
 
-    Sparse files are read with their holes as zeros; `member.sparse` lists the parts. Raises InvalidParameter for bad bytes.
+    Raises InvalidParameter for bad bytes.
     """
     with in_our_words():
         try:
             tar = tarfile.open(fileobj=stream, mode="r:", tarinfo=GuardedHeader)  # type: ignore[call-overload]  # noqa: SIM115
         except tarfile.ReadError:
-            if stream.tell() == 0:
+            if stream.tell() == 0 and not stream.read(1):
                 return
             raise
         while (member := tar.next()) is not None:
             tar.members.clear()  # tarfile keeps every header: a million entries would be a gigabyte
-            body: Readable | None = tar.extractfile(member) if member.isreg() else None
-            yield member, None if body is None else _Guarded(body)
-
-
-class _Guarded:
-    """A member's bytes, with bad ones reported in our words."""
-
-    def __init__(self, body: Readable) -> None:
-        self._body = body
-        self.seek = body.seek  # type: ignore[attr-defined]
-
-    def read(self, n: int = -1) -> bytes:
-        with in_our_words():
-            return self._body.read(n)
+            yield member, Body(stream, member) if member.isreg() else None
