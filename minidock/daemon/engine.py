@@ -134,6 +134,10 @@ class Engine:
         self.pending.close()
         if "links" in self.__dict__:
             self.links.close()
+        if "layers" in self.__dict__:
+            from minidock.graphdriver.scratch import Scratch
+
+            Scratch.of(self.paths.tmp).close()
         close = getattr(self.__dict__.get("execdriver"), "close", None)
         if close is not None:
             close()

@@ -11,13 +11,13 @@ import selectors
 import socket
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon import after_exit
 from minidock.daemon.create import create
 from minidock.daemon.start import start
-from minidock.shim.protocol import STDERR, unframe
+from minidock.shim.protocol import STDERR, STDOUT, unframe
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -27,14 +27,23 @@ _HEADER = 8
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended. `output` is stdout (with a tty: everything), `stderr` the other stream."""
+    """How a run ended. `frames` is what it wrote, in order: (1 stdout or 2 stderr, bytes); with a tty all is stdout."""
 
     id: str
     exit_code: int
-    output: bytes
-    stderr: bytes
+    frames: tuple[tuple[int, bytes], ...] = field(repr=False)
     oom_killed: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def output(self) -> bytes:
+        """stdout alone."""
+        return b"".join(data for stream, data in self.frames if stream != STDERR)
+
+    @property
+    def stderr(self) -> bytes:
+        """stderr alone."""
+        return b"".join(data for stream, data in self.frames if stream == STDERR)
 
 
 def run(
@@ -66,9 +75,9 @@ def run(
         ended = running.wait(left(deadline))
         after_exit.after_exit(engine, id, 1)
         running.release()
-    output, stderr = (raw, b"") if config.get("Tty") else separate(raw)
+    frames = ((STDOUT, raw),) if config.get("Tty") else separate(raw)
     warnings = (*made["Warnings"], *running.started.warnings)
-    return RunResult(id, ended.code, output, stderr, ended.oom_killed, warnings)
+    return RunResult(id, ended.code, frames, ended.oom_killed, warnings)
 
 
 def left(deadline: float | None) -> float | None:
@@ -112,13 +121,12 @@ def exchange(sock: socket.socket, stdin: bytes, deadline: float | None) -> bytes
                 received.append(data)
 
 
-def separate(raw: bytes) -> tuple[bytes, bytes]:
-    """(stdout, stderr) of a stream of 8-byte frames."""
-    streams: tuple[list[bytes], list[bytes]] = ([], [])
-    position = 0
+def separate(raw: bytes) -> tuple[tuple[int, bytes], ...]:
+    """(stream, bytes) of each of the 8-byte frames."""
+    frames, position = [], 0
     while position + _HEADER <= len(raw):
         stream, length = unframe(raw[position : position + _HEADER])
         position += _HEADER
-        streams[stream == STDERR].append(raw[position : position + length])
+        frames.append((stream, raw[position : position + length]))
         position += length
-    return b"".join(streams[0]), b"".join(streams[1])
+    return tuple(frames)
