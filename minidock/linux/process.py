@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from minidock.linux.libc import syscall
-from minidock.linux.trace import step, traced
+from minidock.linux.trace import install, step, traced
 
 # include/uapi/linux/sched.h
 CLONE_PIDFD = 0x00001000
@@ -48,8 +48,8 @@ def clone3(child: Callable[[], NoReturn], flags: int, cgroup: int | None = None)
     """Run `child` in a new process, born in the new namespaces of `flags` (clone3(2)); returns its (pid, pidfd).
 
     `cgroup` is the descriptor of a cgroup v2 directory in which it is born (CLONE_INTO_CGROUP, Linux 5.7). `child` must not
-    return: it ends in an execve or `os._exit`. On any error no child is left. EPERM: namespaces need CAP_SYS_ADMIN;
-    ENOSPC: too many nested; EAGAIN: a pids limit; ENOMEM: also when pid 1 of the pid namespace to be born in has ended.
+    return: it ends in an execve or `os._exit` (1 if it raises). On any error no child is left. EPERM: namespaces need
+    CAP_SYS_ADMIN; ENOSPC: too many nested; EAGAIN: a pids limit; ENOMEM: also when pid 1 of the pid namespace to be born in has ended.
     """
     pidfd = ctypes.c_int(-1)
     arguments = _CloneArgs(flags | CLONE_PIDFD, ctypes.addressof(pidfd), exit_signal=signal.SIGCHLD)
@@ -62,13 +62,22 @@ def clone3(child: Callable[[], NoReturn], flags: int, cgroup: int | None = None)
         with step("clone3", hex(flags)):  # not @traced: a fault injected here must find the child that was just made
             pid = _fork(arguments)
             if pid == 0:
-                child()
+                _run(child)
     except OSError:
         if pidfd.value >= 0:
             end(pidfd.value)
             os.close(pidfd.value)
         raise
     return pid, pidfd.value
+
+
+def _run(child: Callable[[], NoReturn]) -> NoReturn:
+    """Be the child: without the parent's tracer, and never going back into the parent's code."""
+    try:
+        install(None)
+        child()
+    finally:
+        os._exit(1)
 
 
 def _fork(arguments: _CloneArgs) -> int:
