@@ -3,10 +3,12 @@
 ::
 
     default table (seccomp_table.py)  ┐                       libseccomp                            init, before execve
-    own profile in Docker's JSON      ┴> Profile ──────────> seccomp_compile.py ──> <hash>.bpf ──> install(program)
+    own profile in Docker's JSON      ┴> Profile ──────────> seccomp_compile.py ──> <hash>.bpf ──> seccomp(2)
                                          seccomp_profile.py   20 ms, once             cached         0.6 ms, each time
 
-Compiling happens in the engine (it alone imports libseccomp's binding); init only reads a file and makes one system call.
+Compiling happens in the engine (it alone imports libseccomp's binding); the shim reads a file, init makes one system call
+(security.seccomp_set_filter). That call wants CAP_SYS_ADMIN or no_new_privs: without ``--security-opt no-new-privileges``
+it comes before the capabilities fall, and the profile must allow what comes after; with it, it comes last.
 The file's name is a hash of all that decides its contents: the settled profile (it depends on the capabilities), the
 machine, libseccomp's version.
 
@@ -31,7 +33,6 @@ from pathlib import Path
 from minidock.errors import InvalidParameter
 from minidock.libcontainer import seccomp_table as table
 from minidock.libcontainer.seccomp_profile import Profile, Rule, machine, parse
-from minidock.linux import security
 from minidock.linux.files import write_atomic
 
 UNCONFINED = "unconfined"
@@ -113,12 +114,3 @@ def _library() -> str:
         if os.path.exists(library):
             return os.path.basename(os.path.realpath(library))
     return ""
-
-
-def install(program: bytes) -> None:
-    """Put the filter in place for the calling process, which is about to execve. Raises OSError.
-
-    Needs no_new_privs or CAP_SYS_ADMIN. So without ``--security-opt no-new-privileges`` it comes *before*
-    `capabilities.apply` (and must then allow what comes after: the default profile does), with it as late as possible.
-    """
-    security.seccomp_set_filter(program)

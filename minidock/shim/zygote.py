@@ -70,7 +70,7 @@ def _join_cgroup(instance: str) -> None:
     path = f"/{instance}/shims"
     try:
         cgroups.ensure_parent(f"/{instance}")
-        cgroups.ensure(path).join_self()
+        cgroups.ensure(path).join(os.getpid())  # v2 too: nobody cloned us into it
     except (OSError, errors.SystemFault) as e:
         after.complain(f"zygote: cgroup {path}: {e}")
 

@@ -19,6 +19,7 @@ import pytest
 from minidock.errors import InvalidParameter
 from minidock.libcontainer import capabilities, seccomp, seccomp_profile
 from minidock.libcontainer.capabilities import DEFAULT
+from minidock.linux import security
 from tests import peers
 from tests.linux.libcontainer.children import in_child
 
@@ -94,8 +95,8 @@ def verdict(error: int) -> str:
 def ours(program: str) -> dict[int, str]:
     """The probe under our filter, with the default capabilities, in namespaces so that nonsense meets nothing of the host's."""
     code = (
-        "import os, sys; from minidock.libcontainer import capabilities, seccomp\n"
-        "seccomp.install(open(sys.argv[1], 'rb').read()); capabilities.apply(capabilities.for_container()[0])\n"
+        "import os, sys; from minidock.libcontainer import capabilities; from minidock.linux import security\n"
+        "security.seccomp_set_filter(open(sys.argv[1], 'rb').read()); capabilities.apply(capabilities.for_container()[0])\n"
         "os.execv('/usr/bin/python3', ['python3', '-c', sys.argv[2], sys.argv[3]])"
     )
     namespaces = ["unshare", "--ipc", "--uts", "--net", "--pid", "--mount", "--fork", "--kill-child"]
@@ -171,7 +172,7 @@ def test_a_capability_opens_its_calls(cache: Path, capability: str, call: str) -
     """The filter alone: the process keeps root's capabilities, so only the filter can say EPERM."""
 
     def child(caps: tuple[str, ...]) -> int:
-        seccomp.install(Path(seccomp.profile_path(None, caps, cache)).read_bytes())
+        security.seccomp_set_filter(Path(seccomp.profile_path(None, caps, cache)).read_bytes())
         libc.syscall(ctypes.c_long(number(call)), *[ctypes.c_long(-1)] * 6)
         return ctypes.get_errno()
 
@@ -190,7 +191,7 @@ def test_arguments_decide(cache: Path) -> None:
     program = Path(seccomp.profile_path(None, DEFAULT, cache)).read_bytes()
 
     def child() -> dict[str, str]:
-        seccomp.install(program)
+        security.seccomp_set_filter(program)
         personality, sock, clone = number("personality"), number("socket"), number("clone")
         return {
             "personality: ask": raw(personality, 0xFFFFFFFF),
@@ -222,7 +223,7 @@ def test_threads_processes_and_commands_still_start(cache: Path) -> None:
     program = Path(seccomp.profile_path(None, DEFAULT, cache)).read_bytes()
 
     def child() -> str:
-        seccomp.install(program)
+        security.seccomp_set_filter(program)
         capabilities.apply(capabilities.for_container()[0])
         code = "import threading as t; x = t.Thread(target=print, args=('thread',)); x.start(); x.join()"
         return subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
@@ -244,7 +245,7 @@ def test_own_profile_from_json(cache: Path, tmp_path: Path) -> None:
     assert from_file == from_text
 
     def child(call: str) -> None:
-        seccomp.install(Path(from_file).read_bytes())
+        security.seccomp_set_filter(Path(from_file).read_bytes())
         getattr(os, call)(tmp_path / "d")
 
     assert in_child(lambda: child("mkdir")) == {"errno": errno.ENOTTY}
