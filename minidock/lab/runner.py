@@ -11,6 +11,7 @@ A *chapter* is named by its number ("03"), its name ("03-namespaces") or its pat
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 import sys
@@ -26,10 +27,13 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
 
 from minidock.lab import workspace
 
 CELL_TIMEOUT = 120  # seconds; a chapter has 90 for all its cells
+_IPC = Config({"KernelManager": {"transport": "ipc"}})  # unix sockets: nothing on the network, no warning about it
+_NO_ALT = "No description has been provided for this image"
 _FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 _FAILED = re.compile(r"^(.*): FAIL\b.*$", re.MULTILINE)
 
@@ -71,7 +75,7 @@ def execute(path: Path, *, solutions: bool = False, save: bool = False, progress
     total = sum(c.cell_type == "code" for c in notebook.cells)
     client = NotebookClient(
         notebook, timeout=CELL_TIMEOUT, kernel_name="python3", store_widget_state=False,
-        resources={"metadata": {"path": str(path.parent)}},
+        resources={"metadata": {"path": str(path.parent)}}, config=_IPC,
     )  # fmt: skip
 
     def after(cell: Any, **_: object) -> None:
@@ -229,8 +233,17 @@ def _write_html(notebook: Any, name: str) -> Path:
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(template_name="lab", require_js_url="", mathjax_url="", mermaid_js_url="", jquery_url="")  # type: ignore[no-untyped-call]
+    exporter.log.setLevel(logging.ERROR)
     body, _resources = exporter.from_notebook_node(notebook, resources={"metadata": {"name": name}})
-    return workspace.write_text(workspace.build_dir("report") / f"{name}.html", body)
+    return workspace.write_text(workspace.build_dir("report") / f"{name}.html", _describe_figures(body, notebook))
+
+
+def _describe_figures(page: str, notebook: Any) -> str:
+    """Give each figure its alternative text: the exporter's lab template does not carry it over from the metadata."""
+    before, *rest = page.split(_NO_ALT)
+    outputs = (o for c in notebook.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {}))
+    texts = [o.metadata.get("image/png", {}).get("alt", "a figure") for o in outputs]
+    return before + "".join(escape(text) + part for text, part in zip(texts, rest, strict=True))
 
 
 if __name__ == "__main__":
