@@ -29,8 +29,9 @@ The life of a container's cgroup::
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from minidock.errors import SystemFault
@@ -194,22 +195,41 @@ def memory_ceiling(meminfo: str) -> int:
 def settings(host_config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """What to write for the resource options of Docker's HostConfig, as ``config.Cgroup.settings`` wants it.
 
-    Zero or missing means: leave the kernel's default. Validation is the daemon's; an option that this table does not
-    have is not a setting of a cgroup file.
+    Zero or missing means: leave the kernel's default; -1 is no limit. Validation is the daemon's.
     """
-    column = 1 if version() == 2 else 0
+    v2_machine = version() == 2
     result = []
-    for option, names in _SETTINGS.items():
+    for option, v1_file, v2_file, v2_value in _SETTINGS:
         value = host_config.get(option)
         if value:
-            result.append((names[column], str(value)))
+            result.append((v2_file, v2_value(value)) if v2_machine else (v1_file, _limit(value, v1_file)))
     return tuple(result)
 
 
-# HostConfig field → the file on v1 and on v2, where the value goes in as it is.
-_SETTINGS = {
-    "Memory": ("memory.limit_in_bytes", "memory.max"),
-    "PidsLimit": ("pids.max", "pids.max"),
-    "CpusetCpus": ("cpuset.cpus", "cpuset.cpus"),
-    "CpusetMems": ("cpuset.mems", "cpuset.mems"),
-}
+def _limit(value: Any, file: str = "") -> str:
+    """A number as it is. No limit is the word ``max``, except in v1's memory files, which take -1."""
+    return "max" if value == -1 and not file.startswith("memory.") else str(value)
+
+
+def cpu_weight(shares: int) -> str:
+    """``--cpu-shares`` (2 to 262144, usual 1024) as a v2 weight (1 to 10000, usual 100).
+
+    The formula of runc since 1.3.2 and crun since 1.23, which sends 1024 to 100 (opencontainers/cgroups v0.0.3); ratios
+    between containers are not kept, 1000:500 becomes 1.71 to 1.
+    """
+    if shares <= 2:
+        return "1"
+    if shares >= 262144:
+        return "10000"
+    exponent = math.log2(shares)
+    return str(math.ceil(10 ** ((exponent * exponent + 125 * exponent) / 612 - 7 / 34)))
+
+
+# HostConfig's field, the file on v1, the file on v2, and what v2 wants to read there.
+_SETTINGS: tuple[tuple[str, str, str, Callable[[Any], str]], ...] = (
+    ("Memory", "memory.limit_in_bytes", "memory.max", _limit),
+    ("PidsLimit", "pids.max", "pids.max", _limit),
+    ("CpuShares", "cpu.shares", "cpu.weight", cpu_weight),
+    ("CpusetCpus", "cpuset.cpus", "cpuset.cpus", str),
+    ("CpusetMems", "cpuset.mems", "cpuset.mems", str),
+)
