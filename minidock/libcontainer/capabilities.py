@@ -13,6 +13,7 @@ Five sets travel with each process (capabilities(7)); what execve(2) makes of th
 
 from __future__ import annotations
 
+import errno
 import functools
 import itertools
 import os
@@ -105,15 +106,20 @@ def names(bits: int) -> tuple[str, ...]:
 
 
 def drop_bounding(keep: Iterable[str]) -> None:
-    """Leave only `keep` in the bounding set. Stops at the first number the running kernel does not know."""
+    """Leave only `keep` in the bounding set. Stops at the first number the running kernel does not know.
+
+    Raises OSError when one cannot be dropped: a container must never start with more than it shall have.
+    """
     kept = mask(keep)
     for number in itertools.count():
+        if kept >> number & 1:
+            continue
         try:
-            there = security.bounding_has(number)
-        except OSError:  # EINVAL: past the last one
-            return
-        if there and not kept >> number & 1:
             security.bounding_drop(number)
+        except OSError as e:
+            if e.errno == errno.EINVAL:  # past the last one
+                return
+            raise
 
 
 def apply(capabilities: Capabilities, uid: int = 0, gid: int = 0, groups: Sequence[int] = ()) -> None:

@@ -49,7 +49,8 @@ def clone3(child: Callable[[], NoReturn], flags: int, cgroup: int | None = None)
 
     `cgroup` is the descriptor of a cgroup v2 directory in which it is born (CLONE_INTO_CGROUP, Linux 5.7). `child` must not
     return: it ends in an execve or `os._exit` (1 if it raises). On any error no child is left. EPERM: namespaces need
-    CAP_SYS_ADMIN; ENOSPC: too many nested; EAGAIN: a pids limit; ENOMEM: also when pid 1 of the pid namespace to be born in has ended.
+    CAP_SYS_ADMIN; ENOSPC: too many nested; EAGAIN: a pids limit; ENOMEM: also when pid 1 of the pid namespace to be born
+    in has ended.
     """
     pidfd = ctypes.c_int(-1)
     arguments = _CloneArgs(flags | CLONE_PIDFD, ctypes.addressof(pidfd), exit_signal=signal.SIGCHLD)

@@ -76,6 +76,7 @@ class Tracer:
             return
         if plan.kill:
             os.kill(os.getpid(), signal.SIGKILL)
+            os._exit(128 + signal.SIGKILL)  # pid 1 of a pid namespace does not get its own signals
         raise InjectedFault(errno.EIO, f"injected after step {plan.after} ({name})", what)
 
     def dump(self) -> list[dict[str, Any]]:
