@@ -41,8 +41,10 @@ def unlink_socket(config: ShimConfig) -> None:
     """Take the shim's socket away, and its folder if nothing else is in it. Idempotent."""
     with trace.step("unlink", config.socket), suppress(FileNotFoundError):
         os.unlink(config.socket)
-    with suppress(OSError):
-        os.rmdir(os.path.dirname(config.socket))
+    if not config.exec_id:
+        for folder in (os.path.join(os.path.dirname(config.socket), "exec"), os.path.dirname(config.socket)):
+            with suppress(OSError):
+                os.rmdir(folder)
 
 
 def become(argv: tuple[str, ...]) -> NoReturn:

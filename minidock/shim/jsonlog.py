@@ -69,25 +69,30 @@ def timestamp(nanoseconds: int | None = None) -> str:
     return f"{text}.{fraction:09d}".rstrip("0").rstrip(".") + "Z"
 
 
+def open_file(path: str, flags: int = 0) -> int:
+    """Open the log at `path` for appending, made if it is missing; a descriptor. Raises OSError."""
+    with trace.step("open log", path):
+        return os.open(path, flags | os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+
+
 class JSONFile:
     """The log of one container. `write` takes what was read from one stream, however the reads fell; `close` ends it.
 
     `path` is made with mode 0640. `max_size` is in bytes (0: never rotated), `max_file` the number of files kept.
     A write error never reaches the caller: the container goes on, and the entries that found no room are counted in `lost`
-    (`error` is the errno). A half-written entry is cut off again, so that the file is always whole lines of JSON.
+    (`error` is the errno). `fd` is the open file if the
+    caller has it already. A half-written entry is cut off again, so that the file is always whole lines of JSON.
     """
 
-    def __init__(self, path: str, max_size: int = 0, max_file: int = 1) -> None:
+    def __init__(self, path: str, max_size: int = 0, max_file: int = 1, fd: int = -1) -> None:
         self._path, self._max_size, self._max_file = path, max_size, max_file
         self._rest: dict[str, bytes] = {}
         self.lost = self.error = 0
-        self._fd = -1
-        with trace.step("open log", path):
-            self._open(0)
+        self._fd = open_file(path) if fd < 0 else fd
+        self._size = os.fstat(self._fd).st_size
 
     def _open(self, flags: int) -> None:
-        flags |= os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._fd = os.open(self._path, flags, 0o640)
+        self._fd = open_file(self._path, flags)
         self._size = os.fstat(self._fd).st_size
 
     def write(self, stream: str, chunk: bytes) -> None:

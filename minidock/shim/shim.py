@@ -46,7 +46,7 @@ class Shim:
         self._traced = len(handed["steps"])
         self._loop = Loop()
         log = self._config.log
-        self._log = JSONFile(log.path, log.max_size, log.max_file) if log.driver == "json-file" else None
+        self._log = JSONFile(log.path, log.max_size, log.max_file, fds["log"]) if "log" in fds else None
         self._streams = Streams(self._loop, self._log, terminal=self._tty, stdin_once=self._config.stdin_once)
         for name, stream in _STREAMS.items():
             if name in fds:

@@ -33,11 +33,11 @@ from minidock.libcontainer.container import Stdio, create
 from minidock.libcontainer.exec import create_exec
 from minidock.linux import process, trace
 from minidock.linux.sockets import receive_fds
-from minidock.shim import after, protocol
-from minidock.shim.jsonlog import JSONFile, timestamp
+from minidock.shim import after, jsonlog, protocol
+from minidock.shim.jsonlog import timestamp
 
 # Every descriptor that a shim may be handed.
-NAMES = ("connection", "attach", "pidfd", "listener", "stdin", "stdout", "stderr", "master")
+NAMES = ("connection", "attach", "log", "pidfd", "listener", "stdin", "stdout", "stderr", "master")
 _KINDS: dict[type[errors.SystemFault], str] = {
     errors.CommandNotFound: "not-found",
     errors.CommandNotExecutable: "not-executable",
@@ -64,6 +64,7 @@ class Starter:
 
     def start(self, channel: socket.socket) -> None:
         """Start the process and hand it over through `channel`; or fail, say so, and leave nothing behind."""
+        self._channel = channel
         trace.install(self._tracer)
         try:
             with ExitStack() as undo:
@@ -75,13 +76,14 @@ class Starter:
             with suppress(OSError):
                 protocol.send(self._connection, self._failure(e))
             return
-        self._hand_over(channel)
+        self._hand_over()
 
     def _create(self, undo: ExitStack) -> None:
         """All of a start, in order."""
         what, log, waits = self._spec.process, self._config.log, self._request.get("wait_go")
         if log.driver == "json-file":
-            JSONFile(log.path).close()  # what cannot be logged must not be started
+            self._handed["log"] = jsonlog.open_file(log.path)
+            undo.callback(os.close, self._handed["log"])
         with ExitStack() as theirs:
             stdio = self._terminal(undo, theirs) if what.tty else self._pipes(undo, theirs)
             if isinstance(self._spec, config.ExecConfig):
@@ -102,6 +104,8 @@ class Starter:
             message, _ = protocol.receive(self._connection)
             if message.get("op") != "go":
                 raise protocol.Closed("the engine did not say go")
+        if not self._channel.recv(1):  # the shim's word that it no longer dies with the zygote
+            raise protocol.Closed("the shim has gone")
         started.go()
         self._announce(started, undo)
 
@@ -127,7 +131,7 @@ class Starter:
         except OSError as e:
             raise protocol.Closed("the engine has hung up") from e
 
-    def _hand_over(self, channel: socket.socket) -> None:
+    def _hand_over(self) -> None:
         """Give the shim the little that it needs, and every descriptor."""
         spec = self._spec
         message = {
@@ -140,7 +144,7 @@ class Starter:
             "steps": self._tracer.dump() if self._tracer else [],
             "names": list(self._handed),
         }
-        protocol.send(channel, message, tuple(self._handed.values()))
+        protocol.send(self._channel, message, tuple(self._handed.values()))
 
     # -- descriptors
 

@@ -137,12 +137,13 @@ def _serve(listener: socket.socket, path: str, version: str, _keeper: int) -> No
     fcntl.fcntl(folder, fcntl.F_NOTIFY, fcntl.DN_DELETE | fcntl.DN_RENAME | fcntl.DN_MULTISHOT)
     look(0, None)
     listener.setblocking(False)
+    zygote = os.getpid()
     while True:
         taken, end = os.pipe2(os.O_CLOEXEC)
         if os.fork() == 0:
             os.close(taken)
             os.close(folder)
-            _be_shim(listener, None, end, version)
+            _be_shim(listener, None, end, version, zygote)
         os.close(end)
         os.read(taken, 1)  # end of file: the spare has been taken, or has died
         os.close(taken)
@@ -151,24 +152,25 @@ def _serve(listener: socket.socket, path: str, version: str, _keeper: int) -> No
                 connection, _ = listener.accept()
                 if os.fork() == 0:
                     os.close(folder)
-                    _be_shim(listener, connection, -1, version)
+                    _be_shim(listener, connection, -1, version, zygote)
                 connection.close()
 
 
-def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int, version: str) -> NoReturn:
+def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int, version: str, zygote: int) -> NoReturn:
     """In a fork: fork the starter, wait for what it hands over, and watch over that.
 
     With a `connection` the starter serves it. Without, we are the spare: the starter waits for the next one at `listener`, and
     closes `end` when it has it. A fork costs 0.5 ms, and then 3 µs for the first write to each page that was shared: a spare
     has that behind it before anybody waits for it. Until then both die with the zygote.
     """
-    zygote = os.getppid()
-    process.set_parent_death_signal(signal.SIGKILL)
+    _die_with(zygote)
     process.set_name("minidock-spare")
     _leave_zygote()
     channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    shim = os.getpid()
     starter = os.fork()
     if starter == 0:
+        _die_with(shim)
         channel.close()
         _be_starter(theirs, listener, connection, end, version, zygote)
     theirs.close()
@@ -177,10 +179,11 @@ def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int
         connection.close()
     if end >= 0:
         os.close(end)
-    if os.getppid() != zygote or not channel.recv(1):
+    if not channel.recv(1):
         os._exit(0)
     process.set_parent_death_signal(0)
     process.set_name("minidock-shim")
+    channel.send(b"1")
     with _last_frame():
         handed, fds = protocol.receive(channel, max_fds=len(NAMES))
         channel.close()
@@ -192,7 +195,6 @@ def _be_starter(
     channel: socket.socket, listener: socket.socket, connection: socket.socket | None, end: int, version: str, zygote: int
 ) -> NoReturn:
     """In the shim's fork: take a connection, carry out its request, hand over."""
-    process.set_parent_death_signal(signal.SIGKILL)
     if connection is None:
         rehearse()
         connection = _wait_for_connection(listener)
@@ -218,6 +220,13 @@ def _wait_for_connection(listener: socket.socket) -> socket.socket:
         poll.poll()
         with suppress(BlockingIOError):  # the zygote may have been faster
             return listener.accept()[0]
+
+
+def _die_with(parent: int) -> None:
+    """From now on we end when `parent` does; at once if it has already, before we could ask to be told."""
+    process.set_parent_death_signal(signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
 
 
 def _leave_zygote() -> None:
