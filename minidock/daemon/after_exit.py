@@ -5,8 +5,10 @@ left the shim execs ``python -m minidock.daemon.after_exit ROOT ID RUN``: this m
 
 Everything happens under the container's lock, and only if run number RUN is still the last one: a ``restart`` or ``rm -f`` that
 was faster has done the work already. Between two runs of a restart policy nobody may hold the lock, and ``stop`` must not have
-to wait: so the waiting process listens on ``RUN/<id>/restart.sock``, which is at once how others see that the container is
-*restarting*, and how ``stop`` and ``rm`` call it off.
+to wait: so the waiting process listens on ``RUN/<id>/restart.sock``, where ``stop`` and ``rm`` call it off.
+
+``RUN/<id>/after-exit`` is there from a start that will leave such work until the work is done: whoever finds it beside an
+exit.json knows that the container is not at rest yet (docker's *restarting*).
 """
 
 from __future__ import annotations
@@ -39,20 +41,19 @@ def after_exit(engine: Engine, id: str, run: int) -> None:
         with ExitStack() as stack:
             with container.locked():
                 state = container.state()
-                if state.run != run or state.active:
+                if state.run != run or state.running or somebody_waits(engine, container):
                     return
                 settle(engine, container, state)
                 if container.host_config.get("AutoRemove"):
                     removal.remove_locked(engine, container, volumes=True)
                     return
-                if not restart_due(container, state):
+                if not container.restart_due(state.exit_code):
                     removal.remove_tree(engine.paths.run_dir(id))
                     return
                 delay = next_delay(container, state)
                 listener = listen(engine, container, stack)
-            called_off = wait_for_call(listener, delay)
-        if not called_off:
-            start_again(engine, container, run, delay)
+            wait_for_call(listener, delay)
+        start_again(engine, container, run, delay)
     except ContainerNotFound:
         return
 
@@ -76,19 +77,6 @@ def record_lost(container: Container, state: State) -> bool:
     return True
 
 
-def restart_due(container: Container, state: State) -> bool:
-    """Whether the restart policy wants another run."""
-    policy = container.host_config["RestartPolicy"]
-    if container.record["ManuallyStopped"]:
-        return False
-    if policy["Name"] in ("always", "unless-stopped"):
-        return True
-    if policy["Name"] != "on-failure" or state.exit_code == 0:
-        return False
-    most = policy["MaximumRetryCount"]
-    return not most or container.record["RestartCount"] < most
-
-
 def next_delay(container: Container, state: State) -> float:
     """Seconds to wait before the next start."""
     lasted = (timestamps.to_ns(state.finished_at) - timestamps.to_ns(state.started_at)) / 1e9
@@ -109,8 +97,8 @@ def listen(engine: Engine, container: Container, stack: ExitStack) -> socket.soc
     return listener
 
 
-def wait_for_call(listener: socket.socket, delay: float) -> bool:
-    """Wait `delay` seconds. True if somebody called the restart off; a look at the state is no call."""
+def wait_for_call(listener: socket.socket, delay: float) -> None:
+    """Wait `delay` seconds, or until somebody calls it off; a connection without a word (`somebody_waits`) is no call."""
     deadline = time.monotonic() + delay
     poll = select.poll()
     poll.register(listener, select.POLLIN)
@@ -118,8 +106,17 @@ def wait_for_call(listener: socket.socket, delay: float) -> bool:
         if poll.poll(left * 1000):
             with listener.accept()[0] as caller:
                 if caller.recv(16):
-                    return True
-    return False
+                    return
+
+
+def somebody_waits(engine: Engine, container: Container) -> bool:
+    """Whether another process waits out the time between two runs already."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(engine.paths.run_dir(container.id) / "restart.sock"))
+        except OSError:
+            return False
+    return True
 
 
 def call_off(engine: Engine, container: Container) -> None:
@@ -139,7 +136,10 @@ def start_again(engine: Engine, container: Container, run: int, delay: float) ->
 
     with container.locked():
         state = container.state()
-        if state.run != run or state.running or container.record["ManuallyStopped"]:
+        if state.run != run or state.running:
+            return
+        if not container.restart_due(state.exit_code):
+            removal.remove_tree(engine.paths.run_dir(container.id))
             return
         container.record["RestartCount"] += 1
         container.record["RestartDelay"] = delay

@@ -12,7 +12,7 @@
 freezer (`Container.state`). The name is in linkgraph.db alone, where it is unique.
 
     config.json ─┬─ no run.json ───────────────────────────────────────── created
-                 └─ run.json ─┬─ exit.json of the same run ─┬─ restart.sock answers ── restarting
+                 └─ run.json ─┬─ exit.json of the same run ─┬─ a restart is due ── restarting
                               │                             └──────────── exited
                               └─ no exit.json yet ─┬─ process lives ───── running, paused (frozen)
                                                    ├─ other boot ──────── exited (255)
@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -140,7 +139,7 @@ class Container:
         try:
             with flock(path, blocking=blocking) as fd:
                 # Removal renames the folder away: a lock won on the old inode locks nothing.
-                if not _same_file(fd, path):
+                if not same_file(fd, path):
                     raise ContainerNotFound(self.id)
                 record = read_json(self.directory / "config.json")
                 if record is None:
@@ -184,24 +183,28 @@ class Container:
         return State("exited", run=number, exit_code=KILLED, started_at=started, finished_at=started)
 
     def _ended(self, number: int, started: str, ended: dict[str, Any]) -> State:
-        status = "restarting" if self._restart_pending() else "exited"
+        status = "restarting" if self._restart_pending(int(ended["code"])) else "exited"
         failed = self.record.get("StartError") or {}
         code = failed.get("ExitCode", int(ended["code"]))
         error = failed.get("Error", str(ended.get("error") or ""))
         oom, finished = bool(ended.get("oom_killed")), str(ended["finished_at"])
         return State(status, 0, 0, number, code, error, oom, started, finished)
 
-    def _restart_pending(self) -> bool:
-        """Whether somebody waits out the time between two runs (``after_exit.py`` listens while it does)."""
-        path = self.engine.paths.run_dir(self.id) / "restart.sock"
-        if not path.exists():
+    def _restart_pending(self, code: int) -> bool:
+        """Whether the restart policy is at work: it wants another run, and what is due after the last is not yet done."""
+        return self.restart_due(code) and (self.engine.paths.run_dir(self.id) / "after-exit").exists()
+
+    def restart_due(self, code: int) -> bool:
+        """Whether the restart policy wants another run after an exit with `code`."""
+        policy = self.host_config["RestartPolicy"]
+        if self.record["ManuallyStopped"]:
             return False
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            try:
-                probe.connect(str(path))
-            except (ConnectionRefusedError, FileNotFoundError):
-                return False
-        return True
+        if policy["Name"] in ("always", "unless-stopped"):
+            return True
+        if policy["Name"] != "on-failure" or code == 0:
+            return False
+        most = policy["MaximumRetryCount"]
+        return not most or bool(self.record["RestartCount"] < most)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -214,7 +217,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _same_file(fd: int, path: Path) -> bool:
+def same_file(fd: int, path: Path) -> bool:
+    """Whether `fd` is still what is at `path`."""
     try:
         there = os.stat(path)
     except FileNotFoundError:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon import mounts, names, network, remap, timestamps, validate, volumes
+from minidock.daemon.container import same_file
 from minidock.daemon.defaults import SHM_SIZE
 from minidock.daemon.merge import merge
 from minidock.errors import InvalidParameter
@@ -54,7 +55,9 @@ def create(
     id = secrets.token_hex(32)
     record = new_record(engine, id, merged, host, image)
     record["Network"] = wanted_address(host, networking_config)
-    make(engine, record, name, image, mounts.mount_points(merged, host))
+    with engine.images.lock():  # nobody deletes the image before the container is there to need it
+        engine.images.get(image.id)
+        make(engine, record, name, image, mounts.mount_points(merged, host))
     return {"Id": id, "Warnings": warnings}
 
 
@@ -127,9 +130,7 @@ def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image,
     owner = root_owner(engine, record["HostConfig"])
     with ExitStack() as lock, ExitStack() as undo:
         undo.callback(remove_folder, half, whole)
-        with trace.step("mkdir", half):
-            half.mkdir(mode=0o700)
-        lock.enter_context(files.flock(half / "lock"))
+        claim(half, lock)
         undo.callback(names.release, engine, id)
         names.reserve(engine, id, name)
         undo.callback(engine.layers.remove, id)
@@ -139,6 +140,21 @@ def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image,
         with trace.step("rename", whole):
             half.rename(whole)
         undo.pop_all()
+
+
+def claim(half: Path, lock: ExitStack) -> None:
+    """Make ``tmp/<id>`` and hold its lock. An engine that found the folder before it was locked may have swept it away."""
+    while True:
+        with trace.step("mkdir", half):
+            half.mkdir(mode=0o700, exist_ok=True)
+        try:
+            with ExitStack() as attempt:
+                fd = attempt.enter_context(files.flock(half / "lock"))
+                if same_file(fd, half / "lock"):
+                    lock.push(attempt.pop_all())
+                    return
+        except FileNotFoundError:
+            continue
 
 
 def root_owner(engine: Engine, host_config: dict[str, Any]) -> tuple[int, int]:

@@ -39,7 +39,7 @@ def kill(engine: Engine, ref: str, signal: str | int = "SIGKILL") -> None:
     if ends and state.status == "paused":
         engine.thaw(container.id)  # a frozen process takes no signal, not even this one on v1
     if number == KILL:
-        wait_for_exit(engine, container, None)
+        wait_for_exit(engine, container, state, None)
 
 
 def send(container: Container, state: State, number: int) -> None:
@@ -52,12 +52,13 @@ def send(container: Container, state: State, number: int) -> None:
         cgroups.manager(container.cgroup).kill()  # no pid namespace of its own whose end would take the others along
 
 
-def wait_for_exit(engine: Engine, container: Container, timeout: float | None) -> bool:
-    """Wait until the container has ended and its end is written down. False after `timeout` seconds."""
+def wait_for_exit(engine: Engine, container: Container, state: State, timeout: float | None) -> bool:
+    """Wait until the container, last seen in `state`, has ended and its end is written down. False after `timeout` seconds."""
     try:
         ended = engine.execdriver.wait(engine.paths.shim_socket(container.id), timeout)
     except TimeoutError:
         return False
-    if ended is None:  # no shim any more: if it was killed, nobody has written the end down
+    if ended is None:  # no shim any more: if it was killed, so is the container, and nobody has written the end down
+        proc.wait_for_end(state.pid, state.pid_start)
         after_exit.record_lost(container, container.state())
     return True

@@ -71,28 +71,36 @@ def tail_count(tail: str | int | None) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def parts(path: str) -> list[str]:
-    """The log's files that are there, oldest first."""
-    found, number = [path], 1
+def open_parts(path: str, stack: ExitStack) -> list[BinaryIO]:
+    """The log's files that are there, oldest first; `stack` closes them. A rotation may be going on: a file is what its
+    inode says, whatever its name is by now."""
+    names, number = [path], 1
     while os.path.exists(f"{path}.{number}"):
-        found.append(f"{path}.{number}")
+        names.append(f"{path}.{number}")
         number += 1
-    return [part for part in reversed(found) if os.path.exists(part)]
+    found: dict[int, BinaryIO] = {}
+    for name in reversed(names):
+        try:
+            file = stack.enter_context(open(name, "rb"))  # noqa: SIM115
+        except FileNotFoundError:
+            continue
+        found.setdefault(os.fstat(file.fileno()).st_ino, file)
+    return list(found.values())
 
 
 def _read(container: Container, wanted: Wanted, tail: int | None, follow: bool) -> Iterator[tuple[int, bytes]]:
     with ExitStack() as stack:
         changes = stack.enter_context(watch(container.directory)) if follow else None
-        files: list[BinaryIO] = [stack.enter_context(open(part, "rb")) for part in parts(container.log_path)]
-        current = files[-1] if files else None
+        files = open_parts(container.log_path, stack)
         old = _select((entry for file in files for entry in _whole_lines(file)), wanted)
         yield from old if tail is None else deque(old, maxlen=tail)
         if changes is None:
             return
+        current = files[-1] if files else None
         while True:
             ended = not container.state().active
             current = yield from _new_entries(container, current, wanted, stack)
-            if ended:
+            if ended or not container.directory.exists():
                 return  # looked once more after the end
             changes.wait()
 
@@ -100,24 +108,30 @@ def _read(container: Container, wanted: Wanted, tail: int | None, follow: bool) 
 def _new_entries(
     container: Container, current: BinaryIO | None, wanted: Wanted, stack: ExitStack
 ) -> Generator[tuple[int, bytes], None, BinaryIO | None]:
-    """What was added to the open file, and then to those that took its place since; returns the newest."""
+    """What was added to the file that is being read, and then to those that took its place since; returns the newest."""
     while True:
         if current is not None:
             yield from _select(_whole_lines(current), wanted)
-        following = _successor(container.log_path, current)
+        there = open_parts(container.log_path, stack)
+        following = _successor(there, current)
+        for file in there:
+            if file is not following:
+                file.close()
         if following is None:
             return current
-        current = stack.enter_context(open(following, "rb"))  # noqa: SIM115
+        current = following
 
 
-def _successor(path: str, current: BinaryIO | None) -> str | None:
-    """The file after `current` in the rotation; None if `current` is the newest."""
-    inode = os.fstat(current.fileno()).st_ino if current is not None else 0
-    there = parts(path)
-    inodes = [os.stat(part).st_ino for part in there]
-    if not there or inodes[-1] == inode:
-        return None
-    return there[inodes.index(inode) + 1] if inode in inodes else there[0 if inode == 0 else -1]
+def _successor(there: list[BinaryIO], current: BinaryIO | None) -> BinaryIO | None:
+    """The file after `current` in the rotation; None if that is the newest. If it was rotated away, the oldest left."""
+    if current is None:
+        return there[0] if there else None
+    inodes = [os.fstat(file.fileno()).st_ino for file in there]
+    inode = os.fstat(current.fileno()).st_ino
+    if inode not in inodes:
+        return there[0] if there else None
+    place = inodes.index(inode) + 1
+    return there[place] if place < len(there) else None
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import select
+import signal as signals
 
 
 @functools.cache
@@ -28,10 +30,21 @@ def alive(pid: int, start: int) -> bool:
     return pid > 0 and start_time(pid) == start
 
 
+def wait_for_end(pid: int, start: int) -> None:
+    """Block until that process has ended (a zombie has; pidfd_open(2))."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if start_time(pid) == start:
+            select.select([fd], [], [])
+    finally:
+        os.close(fd)
+
+
 def signal(pid: int, start: int, number: int) -> bool:
     """Send a signal to exactly that process (pidfd_send_signal(2)); False if it is gone. Raises PermissionError."""
-    import signal as signals
-
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -74,11 +74,11 @@ def finish_run(engine: Engine, id: str) -> None:
         container = Container.load(engine, id)
         with container.locked(blocking=False):
             state = container.state()
-            if state.active:
+            if state.running:
                 return
             removal.remove_cgroup(container)
             after_exit.settle(engine, container, state)
-            if not state.run or not after_exit.restart_due(container, state):
+            if not state.run or not container.restart_due(state.exit_code):
                 removal.remove_tree(engine.paths.run_dir(id))
                 if state.run and container.host_config.get("AutoRemove"):
                     removal.remove_locked(engine, container, volumes=True)
@@ -109,7 +109,7 @@ def after_boot(engine: Engine) -> None:
             container = Container.load(engine, id)
             with container.locked(blocking=False):
                 state = container.state()
-                if not state.run or state.active:
+                if not state.run or state.running:
                     continue
                 after_exit.settle(engine, container, state)
                 if container.host_config.get("AutoRemove"):

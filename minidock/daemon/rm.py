@@ -34,6 +34,6 @@ def rm(engine: Engine, ref: str, *, force: bool = False, volumes: bool = False) 
             send(container, state, KILL)
             if state.status == "paused":
                 engine.thaw(container.id)
-            wait_for_exit(engine, container, None)
+            wait_for_exit(engine, container, state, None)
         after_exit.settle(engine, container, container.state())
         removal.remove_locked(engine, container, volumes=volumes)

@@ -20,7 +20,7 @@ def parse(text: str | int) -> int:
     if not plus:
         name, minus, offset = name.partition("-")
     value = getattr(signal, "SIG" + name, None)
-    if not isinstance(value, int) or ((plus or minus) and not offset.isdigit()):
+    if not isinstance(value, signal.Signals) or ((plus or minus) and not offset.isdigit()):
         raise InvalidParameter(f"Invalid signal: {text}")
     number = value + (int(offset) if plus else 0) - (int(offset) if minus else 0)
     if not 0 < number <= signal.SIGRTMAX:

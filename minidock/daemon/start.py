@@ -21,7 +21,7 @@ from minidock.daemon.names import lookup
 from minidock.daemon.pending import Attachment
 from minidock.daemon.security_opt import SecurityOptions
 from minidock.daemon.security_opt import parse as parse_security
-from minidock.errors import Conflict, NotModified, StartError, SystemFault
+from minidock.errors import Conflict, NotModified, SystemFault
 from minidock.libcontainer.config import Config, Mount
 from minidock.linux import trace
 from minidock.shim.protocol import LogConfig, ShimConfig
@@ -63,9 +63,17 @@ class Run(NamedTuple):
 
 
 def start_locked(engine: Engine, container: Container, attach: socket.socket | None = None) -> Run:
-    """Start a container whose lock the caller holds."""
+    """Start a container whose lock the caller holds. A failure is written into its record, when all else is taken back."""
     state = container.state()
     refuse(state)
+    try:
+        return _start(engine, container, state, attach)
+    except SystemFault as error:
+        note_failure(container, error)
+        raise
+
+
+def _start(engine: Engine, container: Container, state: State, attach: socket.socket | None) -> Run:
     after_exit.settle(engine, container, state)
     pending = None if attach else engine.pending.take(container.id)
     sock = attach or (pending.sock if pending else None)
@@ -82,11 +90,7 @@ def start_locked(engine: Engine, container: Container, attach: socket.socket | N
         join = engine.networks.driver(network.mode_of(container)).join
         on_created = (lambda pid: join(endpoint, pid)) if endpoint.address else None
         undo.callback(end_run, engine, container)
-        try:
-            running = engine.execdriver.start(config, shim, attach=sock, on_created=on_created)
-        except StartError as error:
-            note_failure(container, error)
-            raise
+        running = engine.execdriver.start(config, shim, attach=sock, on_created=on_created)
         undo.pop_all()
     return Run(state.run + 1, running)
 
@@ -105,6 +109,9 @@ def make_run_directory(engine: Engine, container: Container, undo: ExitStack) ->
     undo.callback(shutil.rmtree, directory, ignore_errors=True)
     with trace.step("mkdir", directory):
         directory.mkdir(mode=0o700, exist_ok=True)
+    if due_after_exit(container):
+        with trace.step("write", directory / "after-exit"):
+            (directory / "after-exit").touch(mode=0o600)
 
 
 def end_run(engine: Engine, container: Container) -> None:
@@ -202,7 +209,7 @@ def note_start(container: Container) -> None:
         container.save()
 
 
-def note_failure(container: Container, error: StartError) -> None:
+def note_failure(container: Container, error: SystemFault) -> None:
     """inspect shows why the last start failed, as docker's does."""
     code = {125: 128}.get(error.exit_code, error.exit_code)  # docker records 128 for a start that failed in the engine
     container.record["StartError"] = {"ExitCode": code, "Error": error.explanation}

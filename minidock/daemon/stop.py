@@ -43,6 +43,6 @@ def end(engine: Engine, container: Container, state: State, timeout: int | None)
     send(container, state, parse(container.config.get("StopSignal") or STOP_SIGNAL))
     if state.status == "paused":
         engine.thaw(container.id)
-    if not wait_for_exit(engine, container, None if seconds < 0 else seconds):
+    if not wait_for_exit(engine, container, state, None if seconds < 0 else seconds):
         send(container, state, KILL)
-        wait_for_exit(engine, container, None)
+        wait_for_exit(engine, container, state, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from minidock.daemon import proc
 from minidock.daemon.container import Container, State
 from minidock.daemon.names import lookup
 from minidock.daemon.watch import watch
@@ -69,7 +70,9 @@ class _Waiter:
         except TimeoutError:
             raise TimeoutError(f"container {self.container.id[:12]} still runs") from None
         if ended is None:
-            return False
+            # Its exit.json is written before a shim goes. If there is none, it was killed, and the container with it.
+            proc.wait_for_end(self.state.pid, self.state.pid_start)
+            return True
         run, finished = self.state.run, ended.finished_at
         self.state = State("exited", 0, 0, run, ended.code, ended.error, ended.oom_killed, self.state.started_at, finished)
         return True

@@ -1,0 +1,87 @@
+"""docker's options as libcontainer's config: the pure half of a start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from minidock.daemon import defaults, spec
+from minidock.daemon.create import complete
+from minidock.daemon.merge import merge
+from minidock.libcontainer.config import Capabilities, Config, DeviceRule, IdMap, RootMount
+
+
+def build(config: dict[str, Any] | None = None, host: dict[str, Any] | None = None, **facts: Any) -> Config:
+    merged = merge({"Cmd": ["true"], "Hostname": "box", **(config or {})}, {})
+    record = {
+        "ID": "f" * 64, "Path": "true", "Args": [], "Config": merged, "HostConfig": complete(dict(host or {})),
+        "MountPoints": facts.pop("points", []),
+    }  # fmt: skip
+    return spec.build(record, spec.Facts(RootMount("bind", source="/r"), Capabilities(), "/minidock/f", **facts))
+
+
+def options(config: Config, target: str) -> tuple[str, ...]:
+    (found,) = (mount.options for mount in config.mounts if mount.target == target)
+    return found
+
+
+def test_a_default_container_is_dockers() -> None:
+    config = build()
+    assert (config.namespaces.pid, config.namespaces.net, config.namespaces.user) == ("new", "new", "host")
+    assert config.masked_paths == defaults.MASKED_PATHS
+    assert config.readonly_paths == defaults.READONLY_PATHS
+    assert config.process.env == (defaults.PATH, "HOSTNAME=box")
+    assert "ro" in options(config, "/sys")
+    assert "size=67108864" in options(config, "/dev/shm")
+    assert config.cgroup is not None
+    assert config.cgroup.devices[0] == DeviceRule(False)
+    assert not config.process.no_new_privileges
+
+
+def test_privileged_lifts_all_of_it() -> None:
+    config = build(host={"Privileged": True})
+    assert config.masked_paths == config.readonly_paths == ()
+    assert "ro" not in options(config, "/sys")
+    assert config.cgroup is not None
+    assert config.cgroup.devices == defaults.ALL_DEVICES
+
+
+@pytest.mark.parametrize(
+    ("host", "facts", "space", "value"),
+    [
+        ({"PidMode": "host"}, {}, "pid", "host"),
+        ({"NetworkMode": "host"}, {}, "net", "host"),
+        ({"NetworkMode": "container:x"}, {"joined": (("net", 7),)}, "net", "/proc/7/ns/net"),
+        ({"IpcMode": "container:x"}, {"joined": (("ipc", 7),)}, "ipc", "/proc/7/ns/ipc"),
+        ({"UTSMode": "host"}, {}, "uts", "host"),
+        ({}, {"cgroup_version": 2}, "cgroup", "new"),
+        ({}, {"cgroup_version": 1}, "cgroup", "host"),
+        ({"CgroupnsMode": "private"}, {"cgroup_version": 1}, "cgroup", "new"),
+        ({}, {"uid_map": (IdMap(0, 1, 2),)}, "user", "new"),
+    ],
+)
+def test_namespaces(host: dict[str, Any], facts: dict[str, Any], space: str, value: str) -> None:
+    assert getattr(build(host=host, **facts).namespaces, space) == value
+
+
+def test_system_paths_and_terminal() -> None:
+    config = build({"Tty": True, "Env": ["PATH=/x", "TERM"]}, {"SecurityOpt": ["systempaths=unconfined"]})
+    assert config.masked_paths == ()
+    assert config.process.env == ("PATH=/x", "HOSTNAME=box")
+    assert build({"Tty": True}).process.env[-1] == "TERM=xterm"
+
+
+def test_shared_memory_follows_the_ipc_namespace() -> None:
+    shared = build(host={"IpcMode": "container:x"}, joined=(("ipc", 7),))
+    assert [m.source for m in shared.mounts if m.target == "/dev/shm"] == ["/proc/7/root/dev/shm"]
+    assert not [m for m in build(host={"IpcMode": "none"}).mounts if m.target == "/dev/shm"]
+    assert "size=1024" in options(build(host={"ShmSize": 1024}), "/dev/shm")
+
+
+def test_a_users_mount_takes_the_place_of_a_default() -> None:
+    from minidock.daemon.mounts import parse_bind
+
+    config = build(points=[parse_bind("/x:/dev/shm:ro").record()])
+    (shm,) = (m for m in config.mounts if m.target == "/dev/shm")
+    assert (shm.source, shm.options) == ("/x", ("rbind", "ro"))
