@@ -48,7 +48,7 @@ def _inspect(context: Context, parsed: Parsed, kinds: tuple[str, ...], size: boo
         except failures.caught() as error:
             problems.append(failures.words(error))
     if parsed["format"]:
-        for text in found:
+        for text in found or [""]:
             say(text)
     else:
         say("[\n" + ",\n".join(found) + "\n]" if found else "[]")

@@ -39,10 +39,15 @@ def show(value: Any) -> str:
 
 
 def to_json(value: Any) -> str:
-    """``json``: compact JSON. Unlike html-safe Go JSON, < > & stay (docker switches the escaping off)."""
+    """``json``: compact JSON. Unlike html-safe Go JSON, < > & stay (docker switches the escaping off).
+
+    A row of a list is written with its keys sorted and without its methods (``.Label``), as docker's rows are.
+    """
     import json
 
-    return json.dumps(None if value is MISSING else value, separators=(",", ":"), ensure_ascii=False, default=str)
+    if isinstance(value, Mapping) and any(callable(field) for field in value.values()):
+        value = {name: value[name] for name in sorted(value) if not callable(value[name])}
+    return json.dumps(None if value is MISSING else value, separators=(",", ":"), ensure_ascii=False)
 
 
 def truth(value: Any) -> bool:
