@@ -67,12 +67,14 @@ class Tracer:
     process: str
     plan: FaultPlan | None = None
     steps: list[Step] = field(default_factory=list)
+    own: int = 0  # the steps of this process alone: `steps` may hold those of others that were sent home
 
     def record(self, name: str, what: str, source: str, start: int, error: int) -> None:
         """Note one finished step, then carry out the fault plan if it was the one."""
         self.steps.append(Step(name, what, source, start, time.monotonic_ns() - start, error, self.process))
+        self.own += 1
         plan = self.plan
-        if plan is None or plan.process != self.process or plan.after != len(self.steps) or error:
+        if plan is None or plan.process != self.process or plan.after != self.own or error:
             return
         if plan.kill:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -42,6 +42,7 @@ class Shim:
         self._tracer = trace.from_request(handed["trace"], "shim")
         if self._tracer:
             self._tracer.steps += [trace.Step(**step) for step in handed["steps"]]
+            self._tracer.own = len(handed["steps"])
             trace.install(self._tracer)
         self._traced = len(handed["steps"])
         self._loop = Loop()

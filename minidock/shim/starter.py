@@ -20,6 +20,7 @@ along (which sees the channel end), and that its init.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
@@ -223,6 +224,7 @@ def rehearse() -> None:
     json.dumps({"run": 1, "at": timestamp(), "boot": _boot_id(), "start": process.start_time(os.getpid())})
 
 
+@functools.cache
 def _boot_id() -> str:
     """This boot's id: pids and start times of another boot mean nothing (random(4))."""
     with open("/proc/sys/kernel/random/boot_id") as file:
