@@ -136,7 +136,7 @@ def test_mistakes_are_found_before_anything_is_made(
         ({"working_dir": "/tmp"}, "pwd", "/tmp"),
         ({"user": "65534:65534"}, "id -u; id -g", "65534\n65534"),
         ({"user": 33}, "id -un", "www-data"),
-        ({"group_add": ["6"]}, "id -G", "0 6"),
+        ({"group_add": ["6"]}, "id -G", "0 6 10"),
         ({"hostname": "box", "domainname": "x.org"}, "hostname", "box"),
         ({"tmpfs": {"/scratch": "size=1m"}}, "grep -c ' /scratch tmpfs' /proc/mounts", "1"),
         ({"mounts": [Mount("/t", None, type="tmpfs", tmpfs_size="1m")]}, "df -k /t | tail -1 | awk '{print $2}'", "1024"),

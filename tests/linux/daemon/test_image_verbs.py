@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 from minidock import errors
 from minidock.daemon import create, df, history, image_inspect, images, import_, info, networks, prune, rmi, tag, version
 from minidock.daemon.engine import Engine
+from minidock.daemon.teardown import teardown
 
 BUSYBOX = Path("/bin/busybox")
 
@@ -34,13 +34,13 @@ def tar_of(**files: bytes) -> bytes:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    with Engine(tmp_path / "root") as engine:
-        yield engine
-        for container in (tmp_path / "root" / "containers").iterdir():
-            from minidock.daemon import rm
-
-            rm.rm(engine, container.name, force=True)
-    shutil.rmtree(engine.paths.run)
+    """An engine with nothing in it."""
+    root = tmp_path / "root"
+    try:
+        with Engine(root) as engine:
+            yield engine
+    finally:
+        teardown(root)
 
 
 def make(engine: Engine, ref: str = "base", content: bytes = b"x", changes: tuple[str, ...] = ('CMD ["/sh"]',)) -> str:
