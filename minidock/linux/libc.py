@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 
 libc = ctypes.PyDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -20,6 +19,7 @@ _PADDING = tuple((0,) * (6 - n) for n in range(7))
 
 # (x86-64, arm64), from the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h
 _TABLE: dict[str, tuple[int, int]] = {
+    "rt_sigaction": (13, 134),
     "mount": (165, 40),
     "umount2": (166, 39),
     "pivot_root": (155, 41),
@@ -58,13 +58,13 @@ Arg = int | bytes | ctypes.Array[ctypes.c_char] | ctypes.Structure | None
 
 def number(name: str) -> int:
     """The number of system call `name` on this machine. Raises OSError(ENOSYS) on an architecture we have no column for."""
-    column = _COLUMN.get(platform.machine())
+    column = _COLUMN.get(os.uname().machine)
     if column is None:
-        raise OSError(38, f"{name}: no system call numbers for {platform.machine()}")
+        raise OSError(38, f"{name}: no system call numbers for {os.uname().machine}")
     return _TABLE[name][column]
 
 
-_NUMBERS = {name: number(name) for name in _TABLE} if platform.machine() in _COLUMN else {}
+_NUMBERS = {name: number(name) for name in _TABLE} if os.uname().machine in _COLUMN else {}
 
 
 def syscall(name: str, *args: Arg, path: str | bytes | None = None) -> int:

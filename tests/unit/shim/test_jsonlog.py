@@ -55,7 +55,8 @@ def test_one_line_to_the_byte(tmp_path, monkeypatch) -> None:
     log.write("stdout", b'a <b> & "c" \\ \t\x1b[0m\r\n')
     log.close()
     assert (tmp_path / "log").read_bytes() == (
-        rb'{"log":"a \u003cb\u003e \u0026 \"c\" \\ \u0009\u001b[0m\r\n","stream":"stdout","time":"2015-03-30T09:38:11.123456789Z"}'
+        rb'{"log":"a \u003cb\u003e \u0026 \"c\" \\ \u0009\u001b[0m\r\n","stream":"stdout",'
+        rb'"time":"2015-03-30T09:38:11.123456789Z"}'
         b"\n"
     )
 
