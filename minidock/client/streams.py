@@ -7,10 +7,12 @@ stdout or 2 stderr, three zero bytes, big-endian length) and a payload. What is 
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 STDOUT, STDERR = 1, 2
@@ -75,6 +77,36 @@ def raw_socket(sock: socket.socket) -> socket.SocketIO:
     return raw
 
 
+class StopSwitch:
+    """Something to poll(2) for that `press` makes readable: an eventfd(2), made when it is first asked for its number."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._fd = -1
+        self._pressed = False
+
+    def fileno(self) -> int:
+        """The descriptor; it stays until `close`."""
+        with self._lock:
+            if self._fd < 0:
+                self._fd = os.eventfd(int(self._pressed), os.EFD_CLOEXEC)
+            return self._fd
+
+    def press(self) -> None:
+        """Make it readable, for good. Safe from any thread, and after `close`."""
+        with self._lock:
+            self._pressed = True
+            if self._fd >= 0:
+                os.eventfd_write(self._fd, 1)
+
+    def close(self) -> None:
+        """Close the descriptor, if there is one."""
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+            self._fd = -1
+
+
 class CancellableStream:
     """An iterator that another thread, or a signal handler, can end with `close` (docker.types.daemon)."""
 
@@ -91,6 +123,16 @@ class CancellableStream:
                 sock.shutdown(socket.SHUT_RDWR)
 
         return cls(output(frames(sock, tty), demux), cancel)
+
+    @classmethod
+    def over_entries(cls, pairs: Iterator[tuple[int, bytes]], switch: StopSwitch) -> CancellableStream:
+        """The entries of a log that is read until `switch` is pressed; `close` presses it, which wakes a blocked reader."""
+
+        def items() -> Iterator[bytes]:
+            with closing(switch):
+                yield from output(pairs, demux=False)
+
+        return cls(items(), switch.press)
 
     def __iter__(self) -> CancellableStream:
         return self

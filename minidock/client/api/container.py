@@ -239,6 +239,7 @@ class ContainerApi(ApiBase):
         if tail != "all" and (not isinstance(tail, int) or tail < 0):
             tail = "all"
         start, end = convert.timestamp("since", since), convert.timestamp("until", until)
+        switch = streams.StopSwitch()
         pairs = verb.logs(
             self.engine,
             resource_id(container),
@@ -249,9 +250,10 @@ class ContainerApi(ApiBase):
             timestamps=timestamps,
             tail=tail,
             follow=stream if follow is None else follow,
+            stop=switch if stream else None,
         )
         if stream:
-            return CancellableStream(streams.output(pairs, demux=False), getattr(pairs, "close", lambda: None))
+            return CancellableStream.over_entries(pairs, switch)
         return b"".join(data for _, data in pairs)
 
     # --- talking to it
