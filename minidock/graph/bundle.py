@@ -174,6 +174,6 @@ def _spool(source: Readable, target: IO[bytes], keep_free: int) -> None:
                 free = os.fstatvfs(target.fileno())
                 if free.f_bavail * free.f_frsize < keep_free:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        target.flush()
+        target.seek(0)
     except OSError as e:
         raise SystemFault("copy the archive", "", e.errno or 0) from e

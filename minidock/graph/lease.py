@@ -43,6 +43,20 @@ class Lease:
         """(chain ids, cache ids) noted so far."""
         return _read(self.directory)
 
+    def adopt(self, scratch_directory: str) -> None:
+        """Take over the notes of a dead owner."""
+        chains, caches = notes_below(scratch_directory)
+        for chain_id in chains:
+            self.chain(chain_id)
+        for cache_id in caches:
+            self.cache(cache_id)
+
+    def let_go(self) -> None:
+        """No layer is in use any more; what was being made or unmade stays noted."""
+        for name in _names(self.directory):
+            if name.startswith("chain-"):
+                os.unlink(os.path.join(self.directory, name))
+
     def end(self) -> None:
         """Forget the notes."""
         self._scratch.discard(self.directory)

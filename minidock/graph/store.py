@@ -207,7 +207,12 @@ class ImageStore:
         try:
             yield held
         finally:
-            self._collect(held, *held.notes(), but_leases=[held.directory])
+            try:
+                self._collect(held, but=[held.directory])
+            except (errors.SystemFault, OSError):
+                self._collect(held, but=[held.directory])  # each step is safe to repeat; a fault that stays, a sweep gets
+                held.end()
+                raise
             held.end()
 
     def sweep(self) -> None:
@@ -217,27 +222,32 @@ class ImageStore:
                 return
             held = lease.take(self.scratch)
             for directory in directories:
-                self._collect(held, *lease.notes_below(directory), but_leases=directories)
+                held.adopt(directory)
+            self._collect(held, but=[held.directory, *directories])
             held.end()
 
-    def _collect(self, held: lease.Lease, chains: set[str], caches: set[str], *, but_leases: Sequence[str]) -> None:
-        """Delete those layers that neither an image nor another lease needs, and driver layers that belong to no layer.
+    def _collect(self, held: lease.Lease, *, but: Sequence[str]) -> None:
+        """Delete what `held` names and nobody needs: layers that neither an image nor another lease names (save those of the
+        leases and scratch directories `but`), and driver layers that belong to no layer.
 
-        Their records go under the lock, children before parents; the trees, which may be large, after it.
+        Records go under the lock, children before parents, and with them the lease's claim: of two who need a layer no more,
+        the second must see that the first has let go. The trees, which may be large, are deleted after it.
         """
+        chains, caches = held.notes()
         if not chains and not caches:
             return
-        with ExitStack() as trees, self.lock():
-            used = lease.leased(os.path.join(self.root, "tmp"), without=but_leases)
-            for blob in self.content.digests():
-                used.update(self._image(blob).chain_ids)
-            present = [self.layers.get(chain) for chain in chains - used if self.layers.exists(chain)]
-            for layer in sorted(present, key=lambda layer: layer.depth, reverse=True):
-                held.cache(layer.cache_id)
-                self.layers.remove(layer.chain_id)
-                trees.callback(self.driver.remove, layer.cache_id)
-            owned = {self.layers.get(chain).cache_id for chain in self.layers.chains()}
-            for cache_id in caches - owned:
+        with ExitStack() as trees:
+            with self.lock():
+                used = lease.leased(os.path.join(self.root, "tmp"), without=but)
+                for blob in self.content.digests():
+                    used.update(self._image(blob).chain_ids)
+                present = [self.layers.get(chain) for chain in chains - used if self.layers.exists(chain)]
+                for layer in sorted(present, key=lambda layer: layer.depth, reverse=True):
+                    held.cache(layer.cache_id)
+                    self.layers.remove(layer.chain_id)
+                held.let_go()
+                owned = {self.layers.get(chain).cache_id for chain in self.layers.chains()}
+            for cache_id in held.notes()[1] - owned:
                 trees.callback(self.driver.remove, cache_id)
 
 
