@@ -11,6 +11,7 @@ from minidock.daemon.container import Container
 from minidock.daemon.logs import logs as read_logs
 from minidock.daemon.names import lookup
 from minidock.daemon.pending import Attachment
+from minidock.daemon.verb import verb
 from minidock.errors import Conflict
 from minidock.shim import detach
 from minidock.shim.protocol import frame
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def attach(
     engine: Engine,
     ref: str,

@@ -151,6 +151,14 @@ class Container:
                 raise
             raise ContainerNotFound(self.id) from None
 
+    def refresh(self) -> bool:
+        """Read the record again, for whoever looks for long. False if the container is gone."""
+        record = read_json(self.directory / "config.json")
+        if record is None:
+            return False
+        self.record = record
+        return True
+
     def exit_json(self) -> dict[str, Any]:
         """How the last finished run ended ({} if none has)."""
         return read_json(self.directory / "exit.json") or {}

@@ -24,6 +24,7 @@ from minidock.daemon import mounts, names, network, remap, timestamps, validate,
 from minidock.daemon.container import same_file
 from minidock.daemon.defaults import SHM_SIZE
 from minidock.daemon.merge import merge
+from minidock.daemon.verb import verb
 from minidock.errors import InvalidParameter
 from minidock.linux import files, trace
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from minidock.graph.store import Image
 
 
+@verb
 def create(
     engine: Engine,
     config: dict[str, Any],

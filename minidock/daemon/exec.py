@@ -16,6 +16,7 @@ from minidock.daemon.names import lookup
 from minidock.daemon.resize import check_size
 from minidock.daemon.security_opt import parse as parse_security
 from minidock.daemon.start import seccomp
+from minidock.daemon.verb import verb
 from minidock.errors import Conflict, ContainerNotFound, InvalidParameter, StartError
 from minidock.libcontainer.config import ExecConfig, Process, Rlimit
 from minidock.linux import files
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def exec_create(engine: Engine, ref: str, exec_config: dict[str, Any]) -> dict[str, Any]:
     """Check an Engine API ``ExecConfig`` (Cmd, Env, User, WorkingDir, Tty, Privileged, AttachStdin, …); returns ``{"Id"}``.
 
@@ -60,6 +62,7 @@ def runs(container: Container) -> State:
     return state
 
 
+@verb
 def exec_start(
     engine: Engine,
     exec_id: str,
@@ -155,6 +158,7 @@ def note_failure(engine: Engine, exec: Exec, error: StartError) -> None:
     files.write_atomic(exec.path(engine, "exit.json"), json.dumps(end), durable=False)
 
 
+@verb
 def exec_inspect(engine: Engine, exec_id: str) -> dict[str, Any]:
     """The Engine API's answer about an exec. Raises ExecNotFound."""
     exec = execs.load(engine, exec_id)
@@ -184,6 +188,7 @@ def exec_inspect(engine: Engine, exec_id: str) -> dict[str, Any]:
     }
 
 
+@verb
 def exec_resize(engine: Engine, exec_id: str, rows: int, cols: int) -> None:
     """Set the size of the exec's pty. Raises ExecNotFound, Conflict (it does not run)."""
     check_size(rows, cols)
@@ -193,6 +198,7 @@ def exec_resize(engine: Engine, exec_id: str, rows: int, cols: int) -> None:
     engine.execdriver.resize(str(exec.path(engine, "sock")), rows, cols)
 
 
+@verb
 def exec_wait(engine: Engine, exec_id: str, timeout: float | None = None) -> int:
     """Block until a started exec has ended; its exit code. Raises ExecNotFound, TimeoutError."""
     exec = execs.load(engine, exec_id)

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from minidock.daemon.names import lookup
+from minidock.daemon.verb import verb
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def export(engine: Engine, ref: str) -> Iterator[bytes]:
     """The tar, piece by piece; mounts and volumes are not in it, as with docker. Raises ContainerNotFound at once."""
     from minidock.graph.export import export as export_layer

@@ -11,11 +11,13 @@ from minidock.daemon.names import lookup
 from minidock.daemon.security_opt import parse
 from minidock.daemon.sizes import sizes
 from minidock.daemon.spec import paths_of
+from minidock.daemon.verb import verb
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def inspect(engine: Engine, ref: str, size: bool = False) -> dict[str, Any]:
     """Everything about one container; with `size` also SizeRw and SizeRootFs in bytes. Raises ContainerNotFound."""
     container = lookup(engine, ref)

@@ -10,6 +10,7 @@ from minidock.daemon.container import Container, State
 from minidock.daemon.defaults import STOP_SIGNAL
 from minidock.daemon.names import lookup
 from minidock.daemon.signals import parse
+from minidock.daemon.verb import verb
 from minidock.errors import Conflict
 from minidock.linux import trace
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 KILL = int(signals.SIGKILL)
 
 
+@verb
 def kill(engine: Engine, ref: str, signal: str | int = "SIGKILL") -> None:
     """Send `signal`; with SIGKILL, wait until the container has ended.
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from minidock.daemon.container import Container
 from minidock.daemon.names import lookup
 from minidock.daemon.timestamps import parse_when, to_ns
-from minidock.daemon.watch import watch
+from minidock.daemon.verb import verb
+from minidock.daemon.watch import Stop, watch
 from minidock.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Wanted:
     timestamps: bool
 
 
+@verb
 def logs(
     engine: Engine,
     ref: str,
@@ -49,8 +51,10 @@ def logs(
     timestamps: bool = False,
     tail: str | int = "all",
     follow: bool = False,
+    stop: Stop | None = None,
 ) -> Iterator[tuple[int, bytes]]:
-    """(stream, text) of each log entry; stream is 1 stdout or 2 stderr. `follow` goes on until the container has ended.
+    """(stream, text) of each log entry; stream is 1 stdout or 2 stderr. `follow` goes on until the container has ended,
+    or `stop` becomes readable.
 
     `tail` is a number of entries or "all"; `since` and `until` are Unix times, RFC 3339 or durations before now. Raises
     ContainerNotFound, InvalidParameter, all before the first entry.
@@ -62,7 +66,7 @@ def logs(
         raise InvalidParameter("configured logging driver does not support reading")
     streams = frozenset(number for number, on in ((1, stdout), (2, stderr)) if on)
     wanted = Wanted(streams, parse_when(since, "since"), parse_when(until, "until"), timestamps)
-    return _read(container, wanted, tail_count(tail), follow)
+    return _read(container, wanted, tail_count(tail), follow, stop)
 
 
 def tail_count(tail: str | int | None) -> int | None:
@@ -88,9 +92,11 @@ def open_parts(path: str, stack: ExitStack) -> list[BinaryIO]:
     return list(found.values())
 
 
-def _read(container: Container, wanted: Wanted, tail: int | None, follow: bool) -> Iterator[tuple[int, bytes]]:
+def _read(
+    container: Container, wanted: Wanted, tail: int | None, follow: bool, stop: Stop | None
+) -> Iterator[tuple[int, bytes]]:
     with ExitStack() as stack:
-        changes = stack.enter_context(watch(container.directory)) if follow else None
+        changes = stack.enter_context(watch(container.directory, stop)) if follow else None
         files = open_parts(container.log_path, stack)
         old = _select((entry for file in files for entry in _whole_lines(file)), wanted)
         yield from old if tail is None else deque(old, maxlen=tail)
@@ -98,9 +104,9 @@ def _read(container: Container, wanted: Wanted, tail: int | None, follow: bool) 
             return
         current = files[-1] if files else None
         while True:
-            ended = not container.state().active
+            ended = not container.refresh() or not container.state().active
             current = yield from _new_entries(container, current, wanted, stack)
-            if ended or not container.directory.exists():
+            if ended or changes.stopped:
                 return  # looked once more after the end
             changes.wait()
 

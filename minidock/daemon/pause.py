@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minidock.daemon.names import lookup
+from minidock.daemon.verb import verb
 from minidock.errors import Conflict
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def pause(engine: Engine, ref: str) -> None:
     """Freeze a container. Raises ContainerNotFound, Conflict (it does not run, or is paused)."""
     from minidock.libcontainer import cgroups

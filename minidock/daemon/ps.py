@@ -13,12 +13,14 @@ from minidock.daemon.mounts import MountPoint
 from minidock.daemon.names import all_containers
 from minidock.daemon.sizes import sizes
 from minidock.daemon.timestamps import human_duration, to_ns
+from minidock.daemon.verb import verb
 from minidock.errors import ImageNotFound
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def ps(
     engine: Engine,
     *,

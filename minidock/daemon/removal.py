@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from minidock.daemon import execs, names, volumes
 from minidock.daemon.container import Container, read_json
-from minidock.errors import ContainerNotFound
+from minidock.errors import ContainerNotFound, SystemFault
 from minidock.linux import trace
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def finish(engine: Engine, id: str) -> None:
     """
     try:
         sweep(engine, id)
-    except OSError:
+    except (OSError, SystemFault):
         sweep(engine, id)
 
 

@@ -6,12 +6,14 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from minidock.daemon import names
+from minidock.daemon.verb import verb
 from minidock.errors import InvalidParameter
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def rename(engine: Engine, ref: str, name: str) -> None:
     """Give a container another name. Raises ContainerNotFound, InvalidParameter, Conflict (the name is taken)."""
     if not ref or not name:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minidock.daemon.names import lookup
+from minidock.daemon.verb import verb
 from minidock.errors import Conflict, InvalidParameter
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def resize(engine: Engine, ref: str, rows: int, cols: int) -> None:
     """Set the size of the container's pty, in characters. Raises ContainerNotFound, Conflict (it does not run)."""
     check_size(rows, cols)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from minidock.daemon import after_exit, stop
 from minidock.daemon.names import lookup
 from minidock.daemon.start import start_locked
+from minidock.daemon.verb import verb
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def restart(engine: Engine, ref: str, timeout: int | None = None) -> None:
     """Stop the container if it runs (`timeout` as for ``stop``), and start it.
 

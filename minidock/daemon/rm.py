@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from minidock.daemon import after_exit, removal
 from minidock.daemon.kill import KILL, send, wait_for_exit
 from minidock.daemon.names import lookup
+from minidock.daemon.verb import verb
 from minidock.errors import Conflict
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def rm(engine: Engine, ref: str, *, force: bool = False, volumes: bool = False) -> None:
     """Remove a container; with `force` also one that runs; with `volumes` its anonymous volumes too.
 

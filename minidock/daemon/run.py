@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from minidock.daemon import after_exit
 from minidock.daemon.create import create
 from minidock.daemon.start import start
+from minidock.daemon.verb import verb
 from minidock.shim.protocol import STDERR, STDOUT, unframe
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class RunResult:
         return b"".join(data for stream, data in self.frames if stream == STDERR)
 
 
+@verb
 def run(
     engine: Engine,
     config: dict[str, Any],

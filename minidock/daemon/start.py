@@ -21,7 +21,8 @@ from minidock.daemon.names import lookup
 from minidock.daemon.pending import Attachment
 from minidock.daemon.security_opt import SecurityOptions
 from minidock.daemon.security_opt import parse as parse_security
-from minidock.errors import Conflict, NotModified, SystemFault
+from minidock.daemon.verb import verb
+from minidock.errors import Conflict, NotModified, StartError, SystemFault
 from minidock.libcontainer.config import Config, Mount
 from minidock.linux import trace
 from minidock.shim.protocol import LogConfig, ShimConfig
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from minidock.execdriver import Running
 
 
+@verb
 def start(engine: Engine, ref: str, *, attach: socket.socket | None = None, own: bool = False) -> Running | None:
     """Start a container. `attach` is the shim's end of a socketpair, attached from before the first byte (closed here).
 
@@ -68,6 +70,10 @@ def start_locked(engine: Engine, container: Container, attach: socket.socket | N
     refuse(state)
     try:
         return _start(engine, container, state, attach)
+    except OSError as error:
+        fault = StartError.from_oserror("start", error)
+        note_failure(container, fault)
+        raise fault from error
     except SystemFault as error:
         note_failure(container, error)
         raise

@@ -10,12 +10,14 @@ from minidock.daemon.defaults import STOP_SIGNAL, STOP_TIMEOUT
 from minidock.daemon.kill import KILL, send, wait_for_exit
 from minidock.daemon.names import lookup
 from minidock.daemon.signals import parse
+from minidock.daemon.verb import verb
 from minidock.errors import NotModified
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def stop(engine: Engine, ref: str, timeout: int | None = None) -> None:
     """Stop a container; no restart policy starts it again.
 

@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.names import lookup
+from minidock.daemon.verb import verb
 from minidock.errors import Conflict, InvalidParameter, NotSupported, SystemFault
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _RENAMED_PID = re.compile(r"\s+[\w,]*pid=\s*", re.IGNORECASE)
 
 
+@verb
 def top(engine: Engine, ref: str, ps_args: str = "-ef") -> dict[str, Any]:
     """The container's processes: ``{"Titles": [...], "Processes": [[...], ...]}``, pids as the host sees them.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minidock.daemon.names import lookup
+from minidock.daemon.verb import verb
 from minidock.errors import Conflict
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def unpause(engine: Engine, ref: str) -> None:
     """Thaw a container. Raises ContainerNotFound, Conflict (it is not paused)."""
     container = lookup(engine, ref)

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import sqlite3
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +41,10 @@ def _prepare(engine: Engine, point: MountPoint, layer: str, owner: tuple[int, in
     name = point.name or secrets.token_hex(32)
     directory = engine.paths.volumes / name
     data = directory / "_data"
-    if not _take_name(engine, name):
+    claim = Claim(engine, name)
+    undo.callback(claim.undo)
+    if not claim.take():
         return replace(point, name=name, source=str(data))
-    undo.callback(remove, engine, name)
     with trace.step("mkdir", data):
         os.makedirs(data, 0o755)
         os.chown(data, *owner)
@@ -52,13 +53,30 @@ def _prepare(engine: Engine, point: MountPoint, layer: str, owner: tuple[int, in
     return replace(point, name=name, source=str(data))
 
 
-def _take_name(engine: Engine, name: str) -> bool:
-    """True if the volume is new, and ours to make."""
-    try:
-        engine.links.execute("INSERT INTO names (name, kind, id) VALUES (?, 'volume', ?)", name, name)
-    except sqlite3.IntegrityError:
-        return False
-    return True
+@dataclass
+class Claim:
+    """A volume's name, taken or found taken. `undo` may be called at any moment: it removes what `take` has made new."""
+
+    engine: Engine
+    name: str
+    ours: bool = False
+
+    def take(self) -> bool:
+        """True if the volume is new, and ours to make."""
+        found = self.engine.links.execute("SELECT 1 FROM names WHERE kind='volume' AND name=?", self.name).fetchone()
+        if found:
+            return False
+        self.ours = True
+        try:
+            self.engine.links.execute("INSERT INTO names (name, kind, id) VALUES (?, 'volume', ?)", self.name, self.name)
+        except sqlite3.IntegrityError:  # another container was faster
+            self.ours = False
+        return self.ours
+
+    def undo(self) -> None:
+        """Remove the volume if it is ours."""
+        if self.ours:
+            remove(self.engine, self.name)
 
 
 def _copy_up(engine: Engine, layer: str, destination: str, data: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minidock.daemon import proc
 from minidock.daemon.container import Container, State
 from minidock.daemon.names import lookup
+from minidock.daemon.verb import verb
 from minidock.daemon.watch import watch
 from minidock.errors import InvalidParameter
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 CONDITIONS = ("not-running", "next-exit", "removed")
 
 
+@verb
 def wait(engine: Engine, ref: str, condition: str = "not-running", timeout: float | None = None) -> dict[str, Any]:
     """Block until `condition` holds; returns ``{"StatusCode", "Error"}`` of the last exit.
 
@@ -46,8 +48,10 @@ class _Waiter:
 
     def done(self) -> bool:
         """Look, and say whether the wait is over."""
+        if not self.container.refresh():
+            return True
         state = self.container.state()
-        if not (self.container.directory / "config.json").exists():
+        if not self.container.directory.exists():
             return True  # looked at while it went: what was seen before is what counts
         self.state = state
         if self.condition == "removed":

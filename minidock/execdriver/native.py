@@ -137,7 +137,10 @@ class Native:
         try:
             return self._converse(sock, request, shim, attach, on_created)
         except BaseException:
-            sock.close()  # before "started" this makes the shim take everything back
+            # Before "started" the hang-up makes the shim take everything back; whoever gets the error finds that done.
+            with sock, suppress(OSError):
+                sock.shutdown(socket.SHUT_WR)
+                _wait_for_end(sock)
             raise
 
     def _zygote(self) -> socket.socket:
@@ -160,12 +163,7 @@ class Native:
                 attach.close()
             event = _event(sock)
             if event["event"] == "created" and on_created:
-                try:
-                    on_created(event["pid"])
-                except BaseException:
-                    sock.shutdown(socket.SHUT_WR)
-                    _wait_for_end(sock)
-                    raise
+                on_created(event["pid"])
                 with trace.step("go", str(event["pid"])):
                     protocol.send(sock, {"op": "go"})
                 event = _event(sock)

@@ -56,7 +56,7 @@ class Shim:
             self._streams.open_input(fds.get("stdin", fds.get("master", -1)))
         if "attach" in fds:
             sock = socket.socket(fileno=fds["attach"])
-            self._streams.attach(Client(sock, stdin=self._config.open_stdin, stdout=True, stderr=True))
+            self._streams.attach(self._first_client(sock))
         self._pidfd = fds["pidfd"]
         self._listener = socket.socket(fileno=fds["listener"])
         self._listener.setblocking(False)
@@ -64,6 +64,13 @@ class Shim:
         owner.role = "owner"
         self._peers = {owner}
         self._released = self._exited = False
+
+    def _first_client(self, sock: socket.socket) -> Client:
+        """The client that was there before the start."""
+        wants = self._config.attach
+        keys = detach.parse(self._config.detach_keys) if self._tty else b""
+        stdin = self._config.open_stdin and "stdin" in wants
+        return Client(sock, stdin=stdin, stdout="stdout" in wants, stderr="stderr" in wants, keys=keys)
 
     def run(self) -> NoReturn:
         """Serve until the process has ended and everybody who waits for that has been told; then end or become after-exit."""

@@ -1,0 +1,33 @@
+"""What every verb has in common: a fault of the machine leaves it as one SystemFault, whatever raised it inside."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from minidock.errors import SystemFault
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def verb(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate one verb of the engine: OSError and SQLite's "disk full" become SystemFault, with the verb as the step.
+
+    TimeoutError, an OSError to Python, is an answer and passes.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise SystemFault.from_oserror(function.__name__.replace("_", " "), error) from error
+        except sqlite3.OperationalError as error:
+            raise SystemFault(function.__name__.replace("_", " "), "linkgraph.db", 0, str(error)) from error
+
+    return wrapper
