@@ -16,6 +16,9 @@
         │<── {"event":"exit","code":…} ─────────────────────────────┤ pidfd readable; exit.json      ×
         │  {"op":"release"} ───────────────────────────────────────>│ exit; without an owner: exec the after-exit entry
 
+The column "shim" is two processes until "started": the *starter* speaks and acts, then hands all descriptors to the shim, which
+is the parent of both and of init, and ends (`starter.py`). Nobody outside can tell them apart.
+
 **Messages** are length-prefixed JSON on a unix stream socket: 4 bytes big-endian length, then that many bytes of UTF-8 JSON
 (at most `MAX_MESSAGE`). Descriptors ride on the first byte of a message (SCM_RIGHTS).
 
