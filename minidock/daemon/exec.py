@@ -146,6 +146,7 @@ def shim_config(engine: Engine, exec: Exec, detach_keys: str) -> ShimConfig:
         log=LogConfig("none"),
         open_stdin=bool(exec.config.get("AttachStdin")),
         stdin_once=True,
+        attach=tuple(name for name in ("stdin", "stdout", "stderr") if exec.config.get(f"Attach{name.capitalize()}")),
         detach_keys=detach_keys,
         exec_id=exec.id,
         durable=False,
