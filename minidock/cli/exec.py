@@ -59,7 +59,7 @@ def _foreground(context: Context, id: str, parsed: Parsed, stdin: bool) -> int:
         if session.pump(stream, signals):
             return 1
     if context.embedded:
-        # A daemon has the exit on record when it closes the stream; here the stream is the shim's own, and ends a little sooner.
+        # A daemon has the exit on record when it closes the stream; here the stream is the shim's, and ends a little sooner.
         from minidock.daemon.exec import exec_wait
 
         return exec_wait(api.engine, id)

@@ -68,7 +68,8 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
             api.start(id)
         except failures.caught() as error:
             raise _refused(context, id, error) from None
-        if stream and session.pump(stream, signals):
+        wanted = {name: config[f"Attach{name.title()}"] for name in ("stdout", "stderr")}
+        if stream and session.pump(stream, signals, **wanted):
             return 0
         if not stream:
             say(id)

@@ -121,10 +121,9 @@ def test_options_arrive(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "file").write_text("shared")
     script = "id -u; pwd; hostname; cat /s/file; echo $A-$FROM_FILE-$OURS; mount | grep -c ' /t '; ulimit -n"
-    result = cli(
-        *RUN, "-u", "1000:1000", "-w", "/tmp", "-h", "box", "-e", "A=b", "--env-file", f"{tmp_path}/env",
-        "-v", f"{tmp_path}/shared:/s:ro", "--tmpfs", "/t:size=1m", "--ulimit", "nofile=77:88", "-l", "x=y", "busybox", "sh", "-c", script, OURS="3",
-    )  # fmt: skip
+    files = ("--env-file", f"{tmp_path}/env", "-v", f"{tmp_path}/shared:/s:ro", "--tmpfs", "/t:size=1m")
+    process = ("-u", "1000:1000", "-w", "/tmp", "-h", "box", "-e", "A=b", "--ulimit", "nofile=77:88")
+    result = cli(*RUN, *files, *process, "busybox", "sh", "-c", script, OURS="3")
     assert result.stdout.split() == ["1000", "/tmp", "box", "sharedb-1-3", "1", "77"], result
 
 

@@ -31,9 +31,12 @@ class KeyScanner(Protocol):
 
 
 class Demultiplexer:
-    """Takes docker's 8-byte frames apart: `feed` gives (descriptor, bytes) pairs as soon as their bytes are there."""
+    """Takes docker's 8-byte frames apart: `feed` gives (descriptor, bytes) pairs as soon as their bytes are there.
 
-    def __init__(self, stdout: int, stderr: int) -> None:
+    A stream whose descriptor is None was not asked for, and is dropped should it come.
+    """
+
+    def __init__(self, stdout: int | None, stderr: int | None) -> None:
         self._descriptors = {STDERR_STREAM: stderr}
         self._stdout = stdout
         self._head = b""
@@ -46,7 +49,8 @@ class Demultiplexer:
             if self._left:
                 part, data = data[: self._left], data[self._left :]
                 self._left -= len(part)
-                found.append((self._target, part))
+                if self._target is not None:
+                    found.append((self._target, part))
                 continue
             need = _FRAME.size - len(self._head)
             self._head, data = self._head + data[:need], data[need:]
@@ -57,7 +61,10 @@ class Demultiplexer:
 
 
 class Pump:
-    """One attach stream. `stdin` is a descriptor or None; with a terminal inside (`tty`) the stream is raw, else framed."""
+    """One attach stream. `stdin`, `stdout` and `stderr` are descriptors, or None for what is not attached.
+
+    With a terminal inside (`tty`) the stream is raw and goes to stdout, else it is framed.
+    """
 
     def __init__(
         self,
@@ -65,8 +72,8 @@ class Pump:
         *,
         tty: bool,
         stdin: int | None,
-        stdout: int = 1,
-        stderr: int = 2,
+        stdout: int | None = 1,
+        stderr: int | None = 2,
         keys: KeyScanner | None = None,
     ) -> None:
         self.sock, self.tty, self.stdin, self.stdout = sock, tty, stdin, stdout
@@ -99,7 +106,8 @@ class Pump:
         except (ConnectionResetError, BrokenPipeError):
             return False
         for fd, part in [(self.stdout, data)] if self.tty else self.frames.feed(data):
-            write_all(fd, part)
+            if fd is not None:
+                write_all(fd, part)
         return bool(data)
 
     def _read_stdin(self) -> None:

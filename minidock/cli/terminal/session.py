@@ -73,13 +73,17 @@ class Session:
             self._resize(rows + 1, columns + 1)
             self._resize(rows, columns)
 
-    def pump(self, attached: Any, proxy: Proxy) -> bool:
-        """Move the bytes. True when the user detached. `attached` is what the client gave: a socket, or a file over one."""
+    def pump(self, attached: Any, proxy: Proxy, *, stdout: bool = True, stderr: bool = True) -> bool:
+        """Move the bytes of the streams that are wanted. True when the user detached.
+
+        `attached` is what the client gave: a socket, or a file over one.
+        """
         from minidock.shim import detach
 
         sock: socket.socket = getattr(attached, "_sock", attached)
         keys = detach.Scanner(detach.parse(self._detach_keys)) if self.tty and self.stdin else None
-        pump = Pump(sock, tty=self.tty, stdin=0 if self.stdin else None, keys=keys)
+        wanted = {"stdin": 0 if self.stdin else None, "stdout": 1 if stdout else None, "stderr": 2 if stderr else None}
+        pump = Pump(sock, tty=self.tty, keys=keys, **wanted)
         with ExitStack() as stack:
             if self.tty and self.stdin:
                 stack.enter_context(terminal.raw(0))
