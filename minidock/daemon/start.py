@@ -22,7 +22,7 @@ from minidock.daemon.pending import Attachment
 from minidock.daemon.security_opt import SecurityOptions
 from minidock.daemon.security_opt import parse as parse_security
 from minidock.daemon.verb import verb
-from minidock.errors import Conflict, NotModified, StartError, SystemFault
+from minidock.errors import APIError, Conflict, NotModified, StartError, SystemFault
 from minidock.libcontainer.config import Config, Mount
 from minidock.linux import trace
 from minidock.shim.protocol import LogConfig, ShimConfig
@@ -47,8 +47,9 @@ def start(engine: Engine, ref: str, *, attach: socket.socket | None = None, own:
         try:
             with container.locked():
                 run = start_locked(engine, container, attach)
-        except SystemFault:
-            if container.host_config.get("AutoRemove"):  # nobody else would: there is no exit to come
+        except APIError:
+            # nobody else would remove it: there is no exit to come (unless it runs, which is one of the reasons to refuse)
+            if container.host_config.get("AutoRemove") and not container.state().active:
                 removal.remove(engine, container, volumes=True)
             raise
     if own:
