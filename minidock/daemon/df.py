@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.daemon import ps
 from minidock.daemon.images import images, layer_sizes
+from minidock.daemon.verb import verb
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def df(engine: Engine) -> dict[str, Any]:
     """Images and containers with their sizes in bytes. A layer that two images share is counted once in LayersSize."""
     layers: dict[str, int] = {}

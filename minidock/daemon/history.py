@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.images import layer_sizes, references, tags_and_digests
 from minidock.daemon.timestamps import to_ns
+from minidock.daemon.verb import verb
 from minidock.errors import SystemFault
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def history(engine: Engine, ref: str) -> list[dict[str, Any]]:
     """The steps, newest first. Only the newest has an id: the others were images once, in Docker before 1.10.
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.images import container_config, references, tags_and_digests
 from minidock.daemon.timestamps import ZERO
+from minidock.daemon.verb import verb
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def image_inspect(engine: Engine, ref: str) -> dict[str, Any]:
     """The image `ref` (a name, digest, id or unique id prefix). Raises ImageNotFound."""
     image = engine.images.get(ref)

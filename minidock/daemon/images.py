@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.timestamps import to_ns
+from minidock.daemon.verb import verb
 from minidock.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ Filters = Mapping[str, list[str]]
 TRUE, FALSE = ("1", "true"), ("0", "false")
 
 
+@verb
 def images(engine: Engine, *, filters: Filters | None = None) -> list[dict[str, Any]]:
     """The images, newest first, as Engine API ImageSummary dicts.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import minidock
 from minidock.daemon.names import all_containers
+from minidock.daemon.verb import verb
 from minidock.libcontainer.cgroups.hierarchy import hierarchies, unified
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ SYSCTLS = {
 }
 
 
+@verb
 def info(engine: Engine) -> dict[str, Any]:
     """The Engine API's system information. ``Warnings`` are whole lines, "WARNING: …", as docker's client prints them."""
     able, warnings = abilities()

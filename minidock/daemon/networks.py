@@ -12,6 +12,7 @@ from minidock.daemon.images import Filters
 from minidock.daemon.names import all_containers
 from minidock.daemon.network import endpoint_of, mode_of, plain
 from minidock.daemon.timestamps import ZERO
+from minidock.daemon.verb import verb
 from minidock.errors import InvalidParameter, NetworkNotFound
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}  # docker's names of them
 
 
+@verb
 def networks(engine: Engine, filters: Filters | None = None) -> list[dict[str, Any]]:
     """The networks; `filters`: name and id (a part of it is enough), driver, type, scope. Their containers are not filled in.
 
@@ -38,6 +40,7 @@ def networks(engine: Engine, filters: Filters | None = None) -> list[dict[str, A
     return found
 
 
+@verb
 def inspect_network(engine: Engine, ref: str) -> dict[str, Any]:
     """The network with this name, with the containers that run in it. Raises NetworkNotFound."""
     if ref not in engine.networks.names():

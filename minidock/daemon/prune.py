@@ -12,12 +12,14 @@ from minidock.daemon import rm, rmi
 from minidock.daemon.images import FALSE, TRUE, Filters, container_config, created_ns, labels_match, references
 from minidock.daemon.names import all_containers
 from minidock.daemon.timestamps import parse_when, to_ns
+from minidock.daemon.verb import verb
 from minidock.errors import Conflict, InvalidParameter, NotFound
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def prune_containers(engine: Engine, filters: Filters | None = None) -> dict[str, Any]:
     """Remove the containers that do not run: ``{"ContainersDeleted", "SpaceReclaimed"}``.
 
@@ -36,6 +38,7 @@ def prune_containers(engine: Engine, filters: Filters | None = None) -> dict[str
     return {"ContainersDeleted": deleted or None, "SpaceReclaimed": 0}
 
 
+@verb
 def prune_images(engine: Engine, filters: Filters | None = None) -> dict[str, Any]:
     """Remove the images without a name that no container uses; with ``dangling=false`` those with a name, too.
 

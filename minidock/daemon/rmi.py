@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from minidock.daemon.container import Container
 from minidock.daemon.images import references, repository
 from minidock.daemon.names import all_containers
+from minidock.daemon.verb import verb
 from minidock.errors import Conflict
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 Record = dict[str, str]
 
 
+@verb
 def rmi(engine: Engine, ref: str, *, force: bool = False) -> list[Record]:
     """Remove by name, id or id prefix. Returns ``[{"Untagged": name} …, {"Deleted": id} …]``.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from minidock.daemon.verb import verb
 from minidock.graph import reference
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def tag(engine: Engine, ref: str, repository: str, tag: str | None = None) -> None:
     """Name image `ref` ``repository:tag`` (tag: what is in `repository`, else latest). A name in use moves to this image.
 

@@ -7,6 +7,7 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 import minidock
+from minidock.daemon.verb import verb
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -23,6 +24,7 @@ def architecture() -> str:
     return ARCHITECTURES.get(machine, machine)
 
 
+@verb
 def version(engine: Engine) -> dict[str, Any]:
     """The Engine API's version object. GoVersion is empty: PythonVersion is what stands in its place."""
     details = {

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from minidock.daemon.images import FALSE, TRUE, Filters
 from minidock.daemon.names import all_containers
 from minidock.daemon.timestamps import from_ns
+from minidock.daemon.verb import verb
 from minidock.errors import InvalidParameter, VolumeNotFound
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb
 def volumes(engine: Engine, filters: Filters | None = None) -> dict[str, Any]:
     """``{"Volumes": [...], "Warnings": None}``, by name. `filters`: name (a part of it), driver, dangling (true: unused).
 
@@ -36,6 +38,7 @@ def volumes(engine: Engine, filters: Filters | None = None) -> dict[str, Any]:
     return {"Volumes": [_volume(engine, name) for name in names], "Warnings": None}
 
 
+@verb
 def inspect_volume(engine: Engine, name: str) -> dict[str, Any]:
     """The volume with this name. Raises VolumeNotFound."""
     if not engine.links.execute("SELECT 1 FROM names WHERE kind='volume' AND name=?", name).fetchone():

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from minidock.client import convert
@@ -35,6 +35,12 @@ class SystemApi(ApiBase):
         from minidock.daemon import df as verb
 
         return verb.df(self.engine)
+
+    def bootstrap(self, progress: Callable[[str], None] = lambda _line: None) -> None:
+        """Make or refresh the base images busybox and lab, from this machine's files; ours, docker-py has no such call."""
+        from minidock.daemon import bootstrap as verb
+
+        verb.bootstrap(self.engine, progress)
 
     def close(self) -> None:
         """Close the engine. Containers go on."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from minidock.client.api.image import Data
 from minidock.client.models.resource import Collection, Model
 from minidock.client.notyet import NotYet
-from minidock.errors import ImageLoadError
+from minidock.errors import ImageLoadError, InvalidParameter
 
 LOADED = re.compile(r"^Loaded image(?: ID)?: (.+)$")
 
@@ -70,11 +70,12 @@ class ImageCollection(Collection[Image], NotYet):
     def load(self, data: Data) -> list[Image]:
         """Load an archive of ``docker save`` (bytes, a file object, an iterator of bytes). Raises ImageLoadError."""
         names = []
-        for record in self.client.api.load_image(data):
-            if "errorDetail" in record:
-                raise ImageLoadError(record["errorDetail"]["message"])
-            if loaded := LOADED.match(record.get("stream", "").strip()):
-                names.append(loaded[1])
+        try:
+            for record in self.client.api.load_image(data):
+                if loaded := LOADED.match(record.get("stream", "").strip()):
+                    names.append(loaded[1])
+        except InvalidParameter as error:
+            raise ImageLoadError(error.explanation) from error
         return [self.get(name) for name in names]
 
     def remove(self, *args: Any, **kwargs: Any) -> None:

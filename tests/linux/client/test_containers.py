@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import socket
 import tarfile
 import threading
@@ -242,6 +244,43 @@ def test_images(client: DockerClient) -> None:
     image.remove()
     with pytest.raises(errors.ImageNotFound):
         client.images.get("busybox")
+
+
+def archive(*, config: bytes, layer: bytes, tags: list[str]) -> bytes:
+    """What ``docker save`` of 1.10 and later writes, for one image of one layer."""
+    manifest = [{"Config": "c.json", "RepoTags": tags, "Layers": ["l/layer.tar"]}]
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data in (("manifest.json", json.dumps(manifest).encode()), ("c.json", config), ("l/layer.tar", layer)):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "form", [bytes, io.BytesIO, lambda data: iter([data[:99], data[99:]])], ids=["bytes", "file", "chunks"]
+)
+def test_load(client: DockerClient, busybox_tar: bytes, form: Any) -> None:
+    diff_id = f"sha256:{hashlib.sha256(busybox_tar).hexdigest()}"
+    config = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["echo", "loaded"], "Env": ["PATH=/bin"]}}
+    text = json.dumps({**config, "rootfs": {"type": "layers", "diff_ids": [diff_id]}}).encode()
+    (image,) = client.images.load(form(archive(config=text, layer=busybox_tar, tags=["loaded:v1"])))
+    assert (image.tags, image.id) == (["loaded:v1"], f"sha256:{hashlib.sha256(text).hexdigest()}")
+    assert client.containers.run("loaded:v1", network_mode="none", remove=True) == b"loaded\n"
+    (nameless,) = client.images.load(archive(config=text + b" ", layer=busybox_tar, tags=[]))
+    assert nameless.tags == [] and nameless.id != image.id
+    quiet = list(client.api.load_image(archive(config=text, layer=busybox_tar, tags=["loaded:v1"]), quiet=True))
+    assert quiet == [{"stream": "Loaded image: loaded:v1\n"}]
+
+
+def test_what_cannot_be_loaded(client: DockerClient, busybox_tar: bytes) -> None:
+    lies = json.dumps({"rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}}).encode()
+    for data in (b"no archive", busybox_tar, archive(config=b"{", layer=b"", tags=[]),
+                 archive(config=lies, layer=busybox_tar, tags=["x:1"])):  # fmt: skip
+        with pytest.raises(errors.ImageLoadError):
+            client.images.load(data)
+    assert [image.tags for image in client.images.list()] == [["busybox:latest"]]
 
 
 def test_prune_and_df(client: DockerClient) -> None:
