@@ -75,7 +75,7 @@ def build(record: dict[str, Any], facts: Facts) -> Config:
         readonly_paths=paths_of(host_config, "ReadonlyPaths", defaults.READONLY_PATHS, privileged, security),
         readonly_root=bool(host_config.get("ReadonlyRootfs")),
         root_propagation=_root_propagation(record),
-        sysctl=tuple(sorted((host_config.get("Sysctls") or {}).items())),
+        sysctl=sysctls(host_config, spaces),
         cgroup=Cgroup(facts.cgroup_path, device_rules(privileged, facts), facts.settings),
         init=bool(host_config.get("Init")),
     )
@@ -125,6 +125,17 @@ def namespaces(config: dict[str, Any], host_config: dict[str, Any], facts: Facts
     )
 
 
+def sysctls(host_config: dict[str, Any], spaces: Namespaces) -> tuple[tuple[str, str], ...]:
+    """In a network of its own anybody may bind to low ports and, with the host's user ids, send pings (moby
+    ``WithCommonOptions``, Docker 20.10); then what was asked for."""
+    default: dict[str, str] = {}
+    if spaces.net == NEW:
+        default["net.ipv4.ip_unprivileged_port_start"] = "0"
+        if spaces.user != NEW:
+            default["net.ipv4.ping_group_range"] = "0 2147483647"
+    return tuple(sorted({**default, **(host_config.get("Sysctls") or {})}.items()))
+
+
 def mounts(record: dict[str, Any], facts: Facts) -> tuple[Mount, ...]:
     """docker's default mounts, the three files of /etc, then what was asked for: the later covers the earlier."""
     host_config = record["HostConfig"]
@@ -149,7 +160,7 @@ def _ipc_mounts(host_config: dict[str, Any], facts: Facts) -> list[Mount]:
     mode, joined = host_config.get("IpcMode") or "private", dict(facts.joined)
     size = host_config.get("ShmSize") or defaults.SHM_SIZE
     if mode == "host":
-        return [Mount(path, "bind", path, ("rbind", "nosuid", "noexec", "nodev")) for path in ("/dev/shm", "/dev/mqueue")]
+        return [defaults.MQUEUE, Mount("/dev/shm", "bind", "/dev/shm", ("rbind", "nosuid", "noexec", "nodev"))]
     if "ipc" in joined:
         other = f"/proc/{joined['ipc']}/root/dev/shm"
         return [defaults.MQUEUE, Mount("/dev/shm", "bind", other, ("bind", "nosuid", "noexec", "nodev"))]

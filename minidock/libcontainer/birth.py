@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,9 @@ from typing import Any
 from minidock.errors import StartError
 from minidock.libcontainer import sync
 from minidock.libcontainer.config import NEW
-from minidock.linux import namespaces, process, trace
+from minidock.linux import mount, namespaces, process, trace
+
+_FOREIGN = re.compile(r"/proc/(\d+)/root(/.+)")
 
 
 class InitProcess:
@@ -107,6 +110,20 @@ def borrow(kind: str, path: str, births: ExitStack, back: ExitStack) -> None:
     theirs = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     births.callback(os.close, theirs)
     namespaces.setns(theirs, flag)
+
+
+def open_source(source: str, recursive: bool, births: ExitStack) -> int:
+    """A descriptor of the mount at host path `source`, detached (open_tree(2)).
+
+    A mount of another container (``/proc/PID/root/dev/shm``, shared with ``--ipc container:X``) can be copied only from
+    inside the mount namespace that has it; the copy then belongs to nobody and may be attached in another.
+    """
+    foreign = _FOREIGN.fullmatch(source)
+    if foreign is None:
+        return mount.open_tree(source, recursive=recursive)
+    with ExitStack() as back:
+        borrow("mnt", f"/proc/{foreign[1]}/ns/mnt", births, back)
+        return mount.open_tree(foreign[2], recursive=recursive)
 
 
 def adjust_oom_score(pid: int, score: int | None, warnings: list[str]) -> None:

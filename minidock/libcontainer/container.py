@@ -33,13 +33,13 @@ from contextlib import ExitStack, contextmanager
 from typing import NoReturn
 
 from minidock.libcontainer import cgroups, init, rootfs, rootmount, sync, userns
-from minidock.libcontainer.birth import At, adjust_oom_score, adopt, borrow, read_program, stepping
+from minidock.libcontainer.birth import At, adjust_oom_score, adopt, borrow, open_source, read_program, stepping
 from minidock.libcontainer.birth import InitProcess as InitProcess
 from minidock.libcontainer.config import HOST, NEW, Config
 from minidock.libcontainer.operations import Operation, Root
 from minidock.libcontainer.stdio import Stdio as Stdio
 from minidock.libcontainer.stdio import give
-from minidock.linux import mount, namespaces, process, trace
+from minidock.linux import namespaces, process, trace
 
 
 def create(config: Config, stdio: Stdio, tracer: trace.Tracer | None = None, *, sibling: bool = False) -> InitProcess:
@@ -114,7 +114,7 @@ def _open_sources(operations: list[Operation], root: Root, births: ExitStack, at
     for operation in operations:
         for source, recursive in operation.sources():
             at(operation.step, source)
-            tree = mount.open_tree(source, recursive=recursive)
+            tree = open_source(source, recursive, births)
             births.callback(os.close, tree)
             root.sources[operation.path, source] = tree
 
