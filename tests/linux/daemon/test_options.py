@@ -1,0 +1,186 @@
+"""What the options of create do, asked from inside the container."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minidock import errors
+from minidock.daemon import attach, create, inspect, logs, resize, rm, run, start, wait
+from minidock.daemon import exec as exec_verb
+from minidock.daemon.engine import Engine
+
+Ask = Callable[..., str]
+
+
+@pytest.fixture
+def ask(box: Engine) -> Ask:
+    """``ask("script", host={…}, **config)``: what a shell script says in a container with these options."""
+
+    def answer(script: str, host: dict[str, Any] | None = None, **config: Any) -> str:
+        request = {"Image": "busybox", "Cmd": ["sh", "-c", script], **config}
+        result = run.run(box, request, {"NetworkMode": "none", "AutoRemove": True, **(host or {})})
+        assert result.exit_code == 0, result.stderr.decode()
+        return result.output.decode().strip()
+
+    return answer
+
+
+def test_a_default_container(ask: Ask) -> None:
+    script = (
+        "hostname; pwd; id -u; env | sort | grep -E '^(PATH|HOSTNAME|HOME)='; ls /sys/class/net; cat /etc/hostname; echo $$"
+    )
+    lines = ask(script, Hostname="box").split("\n")
+    assert lines == ["box", "/", "0", "HOME=/root", "HOSTNAME=box", "PATH=" + lines[5].removeprefix("PATH="), "lo", "box", "1"]
+
+
+def test_process_options(ask: Ask) -> None:
+    assert ask("pwd; id -u; id -g; id -G; echo $A", User="1000:7", WorkingDir="/new/dir", Env=["A=b"],
+               host={"GroupAdd": ["99"]}) == "/new/dir\n1000\n7\n7 99\nb"  # fmt: skip
+    assert ask("ulimit -n; ulimit -Hn", host={"Ulimits": [{"Name": "nofile", "Soft": 100, "Hard": 200}]}) == "100\n200"
+    assert ask("cat /proc/1/comm; ps | wc -l", host={"Init": True}) != ask("cat /proc/1/comm; ps | wc -l")
+    assert ask("grep NoNewPrivs /proc/self/status", host={"SecurityOpt": ["no-new-privileges"]}).endswith("1")
+    assert ask("grep NoNewPrivs /proc/self/status").endswith("0")
+
+
+def test_entrypoint(box: Engine) -> None:
+    config = {"Image": "busybox", "Entrypoint": ["echo", "entry"], "Cmd": ["point"]}
+    assert run.run(box, config, {"NetworkMode": "none", "AutoRemove": True}).output == b"entry point\n"
+
+
+def test_mounts(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("host\n")
+    host = {
+        "Binds": [f"{tmp_path}:/bound:ro", f"{tmp_path}/file:/etc/one"],
+        "Tmpfs": {"/scratch": "size=1m"},
+        "Mounts": [{"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"SizeBytes": 1 << 20, "Mode": 0o1777}}],
+    }
+    assert ask("cat /bound/file /etc/one; touch /bound/x 2>/dev/null || echo refused", host) == "host\nhost\nrefused"
+    script = "df -k /scratch /t | awk 'NR>1 {print $2}'; stat -c %a /t; touch /scratch/x && echo can"
+    assert ask(script, host) == "1024\n1024\n1777\ncan"
+    assert ask("df -k /dev/shm | awk 'NR>1 {print $2}'", {"ShmSize": 2 << 20}) == "2048"
+    assert ask("touch /x 2>/dev/null || echo refused; touch /dev/shm/x && echo can", {"ReadonlyRootfs": True}) == "refused\ncan"
+
+
+def test_devices_and_privilege(ask: Ask) -> None:
+    device = {"PathOnHost": "/dev/loop-control", "PathInContainer": "/dev/given", "CgroupPermissions": "r"}
+    script = "(: </dev/given) && echo readable; (: >/dev/given) 2>/dev/null || echo not writable"
+    assert ask(script, {"Devices": [device]}) == "readable\nnot writable"
+    assert ask("ls /dev/kmsg 2>/dev/null || echo none") == "none"
+    assert ask("ls /dev/kmsg; touch /proc/sys/vm/swappiness && echo can", {"Privileged": True}) == "/dev/kmsg\ncan"
+    assert ask("(: >/proc/sys/vm/swappiness) 2>/dev/null || echo refused") == "refused"
+    bit = 1 << 12  # CAP_NET_ADMIN
+    for host, wanted in (({}, 0), ({"CapAdd": ["NET_ADMIN"]}, bit)):
+        found = int(ask("awk '/CapEff/ {print $2}' /proc/self/status", host), 16)
+        assert found & bit == wanted
+    assert int(ask("awk '/CapEff/ {print $2}' /proc/self/status", {"CapDrop": ["ALL"]}), 16) == 0
+
+
+def test_namespaces_of_others(box: Engine, started: Any, ask: Ask) -> None:
+    donor = started("sh", "-c", "echo shared >/dev/shm/note; sleep 100", host={"IpcMode": "shareable"}, name="donor")
+    exec_made = exec_verb.exec_create(box, donor, {"Cmd": ["sh", "-c", "until [ -e /dev/shm/note ]; do :; done"]})
+    exec_verb.exec_start(box, exec_made["Id"], detach=True)
+    exec_verb.exec_wait(box, exec_made["Id"])
+    assert ask("cat /dev/shm/note", {"IpcMode": "container:donor"}) == "shared"
+    assert "sleep 100" in ask("ps", {"PidMode": "container:donor"})
+    pid = inspect.inspect(box, donor)["State"]["Pid"]
+    assert ask("readlink /proc/self/ns/net", {"NetworkMode": "container:donor"}) == os.readlink(f"/proc/{pid}/ns/net")
+    with pytest.raises(errors.InvalidParameter, match="non-shareable IPC"):
+        other = started("sleep", "100")
+        ask("true", {"IpcMode": f"container:{other}"})
+    rm.rm(box, donor, force=True)
+
+
+def test_namespaces_of_the_host(ask: Ask) -> None:
+    for kind, host in (("pid", {"PidMode": "host"}), ("net", {"NetworkMode": "host"}), ("ipc", {"IpcMode": "host"}),
+                       ("uts", {"UTSMode": "host"})):  # fmt: skip
+        assert ask(f"readlink /proc/self/ns/{kind}", host) == os.readlink(f"/proc/self/ns/{kind}")
+        assert ask(f"readlink /proc/self/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
+
+
+def test_a_user_namespace(ask: Ask, box: Engine) -> None:
+    assert ask("id -u; cat /proc/self/uid_map; touch /made && echo can", {"UsernsMode": "remap"}).split() == [
+        "0", "0", "100000", "65536", "can",
+    ]  # fmt: skip
+
+
+def test_the_networks_files(ask: Ask) -> None:
+    host = {"ExtraHosts": ["db:10.1.2.3"], "Dns": ["10.9.9.9"], "DnsSearch": ["example.org"]}
+    assert "10.1.2.3\tdb" in ask("cat /etc/hosts", host)
+    assert ask("cat /etc/resolv.conf", host) == "nameserver 10.9.9.9\nsearch example.org"
+
+
+def test_the_bridge(box: Engine, started: Any, ask: Ask) -> None:
+    id = started("sh", "-c", "sleep 100", host={"NetworkMode": "bridge"}, Hostname="web")
+    shown = inspect.inspect(box, id)["NetworkSettings"]
+    address, gateway = shown["IPAddress"], shown["Gateway"]
+    assert address and gateway
+    assert shown["Networks"]["bridge"]["IPAddress"] == address
+    own = ask(
+        "ip -4 addr show eth0 | awk '/inet/ {print $2}'; ip route | awk '/default/ {print $3}'", {"NetworkMode": "bridge"}
+    )
+    assert own.split("\n")[1] == gateway
+    assert own.split("/")[0] != address
+    assert ask(f"ping -c 1 -W 5 {address} >/dev/null && echo there", {"NetworkMode": "bridge"}) == "there"
+    rm.rm(box, id, force=True)
+    assert box.links.execute("SELECT count(*) FROM addresses").fetchone() == (0,)
+
+
+def read_until(sock: socket.socket, text: bytes) -> bytes:
+    got = b""
+    while text not in got:
+        data = sock.recv(4096)
+        assert data, f"the stream ended at {got!r}"
+        got += data
+    return got
+
+
+def test_a_terminal_attached_before_the_start(box: Engine, made: Any) -> None:
+    id = made("sh", Tty=True, OpenStdin=True, StdinOnce=True)
+    with attach.attach(box, id, stdin=True, detach_keys="ctrl-p,ctrl-q") as sock:
+        start.start(box, id)
+        resize.resize(box, id, 33, 99)
+        sock.sendall(b"stty size; tty\n")
+        read_until(sock, b"33 99")
+        read_until(sock, b"/dev/")
+        sock.sendall(b"\x10\x11")
+        while sock.recv(4096):
+            pass
+    assert inspect.inspect(box, id)["State"]["Running"], "the detach keys leave it running"
+    with attach.attach(box, id, stdin=True) as sock:
+        sock.sendall(b"exit 4\n")
+        while sock.recv(4096):
+            pass
+    assert wait.wait(box, id)["StatusCode"] == 4
+
+
+def test_attach_with_the_log_first(box: Engine, made: Any) -> None:
+    id = made("sh", "-c", "echo before; read x; echo after $x", OpenStdin=True, StdinOnce=True)
+    start.start(box, id)
+    for _stream, text in logs.logs(box, id, follow=True):
+        assert text == b"before\n"
+        break
+    with attach.attach(box, id, stdin=True, logs=True) as sock:
+        sock.sendall(b"that\n")
+        received = b"".join(iter(lambda: sock.recv(4096), b""))
+    assert run.separate(received) == ((1, b"before\n"), (1, b"after that\n"))
+    assert wait.wait(box, id)["StatusCode"] == 0
+
+
+def test_no_log(box: Engine, started: Any) -> None:
+    id = started("echo", "x", host={"LogConfig": {"Type": "none", "Config": {}}})
+    wait.wait(box, id)
+    with pytest.raises(errors.InvalidParameter, match="configured logging driver does not support reading"):
+        logs.logs(box, id)
+
+
+def test_what_cannot_be_shared(box: Engine, made: Any) -> None:
+    stopped = made("true")
+    id = create.create(box, {"Image": "busybox", "Cmd": ["true"]}, {"NetworkMode": f"container:{stopped}"})["Id"]
+    with pytest.raises(errors.Conflict, match=f"cannot join network of a non running container: {stopped}"):
+        start.start(box, id)
