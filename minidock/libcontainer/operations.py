@@ -14,7 +14,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -294,9 +294,28 @@ class MakeDirectory(Operation):
         return f"mkdir -p .{self.path}"
 
 
+@contextmanager
+def _null(root: Root) -> Iterator[int]:
+    """A detached bind of the container's own /dev/null: of the host's only if its /dev is not one that we made.
+
+    A mask lets its inode be changed (chmod, chown) by root inside, and the host's /dev/null is the whole host's.
+    """
+    with ExitStack() as stack:
+        try:
+            own = stack.enter_context(_detached(root.open("/dev/null", resolve=RESOLVE_NO_SYMLINKS)))
+            ours = os.fstat(own).st_rdev == os.makedev(1, 3) and stat.S_ISCHR(os.fstat(own).st_mode)
+        except OSError:
+            ours = False
+        tree = mount.open_tree("", dirfd=own) if ours else mount.open_tree("/dev/null")
+        yield stack.enter_context(_detached(tree))
+
+
 @dataclass(frozen=True)
 class Mask(Operation):
-    """Hide a path that tells about the host: a directory under an empty tmpfs, a file under /dev/null. No path, no mask."""
+    """Hide a path that tells about the host: a directory under an empty tmpfs, a file under /dev/null. No path, no mask.
+
+    Both are read-only: a mask's inode can be given no other mode or owner.
+    """
 
     step = "mask"
 
@@ -309,11 +328,12 @@ class Mask(Operation):
             if stat.S_ISDIR(os.fstat(target).st_mode):
                 mount.mount("tmpfs", f"/proc/self/fd/{target}", "tmpfs", mount.MS_RDONLY, "nr_inodes=2")
                 return
-            with _detached(mount.open_tree("/dev/null")) as tree:
+            with _null(root) as tree:
+                mount.mount_setattr(tree, mount.MOUNT_ATTR_RDONLY | mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NOEXEC)
                 mount.move_mount(tree, target)
 
     def __str__(self) -> str:
-        return f"mount -o bind /dev/null .{self.path} || mount -t tmpfs -o ro tmpfs .{self.path}"
+        return f"mount -o bind,ro ./dev/null .{self.path} || mount -t tmpfs -o ro tmpfs .{self.path}"
 
 
 @dataclass(frozen=True)

@@ -91,4 +91,6 @@ def lookup(spec: str, extra: tuple[str, ...], passwd: str, group: str) -> User:
     elif found:
         groups = [_id(p, 2) for p in _lines(group, 4) if found[0] in p[3].split(",") and _id(p, 2) >= 0]
     groups += [_group(name, group) for name in extra]
-    return User(max(uid, 0), gid, tuple(dict.fromkeys(groups)), home or "/")
+    # The group itself is one of the supplementary ones too: else a setgid program drops it, and with it what files deny it
+    # (CVE-2022-36109; Docker since 20.10.18).
+    return User(max(uid, 0), gid, tuple(dict.fromkeys((gid, *groups))), home or "/")

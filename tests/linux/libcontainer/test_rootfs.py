@@ -43,6 +43,17 @@ def test_masked_and_read_only_paths(box: Box) -> None:
     assert "Read-only" not in seen
 
 
+def test_a_mask_is_the_containers_own_and_its_inode_stays_as_it_is(box: Box) -> None:
+    """Root inside may change its own /dev/null; through a mask it must not reach the host's."""
+    before = os.stat("/dev/null")
+    script = "stat -c %D /dev/null /proc/timer_list; chmod 600 /proc/timer_list; chmod 600 /dev/null; stat -c %a /dev/null"
+    own, mask, refusal, mode = box.sh(script).splitlines()
+    assert own == mask != f"{before.st_dev:x}"
+    assert "Read-only file system" in refusal
+    assert mode == "600"
+    assert (os.stat("/dev/null").st_mode, os.stat("/dev/null").st_ctime) == (before.st_mode, before.st_ctime)
+
+
 def test_the_root_is_the_overlay_and_nothing_of_the_host_is_left(box: Box) -> None:
     table = box.sh("cat /proc/self/mounts").splitlines()
     assert table[0].split()[:3] == ["overlay", "/", "overlay"]

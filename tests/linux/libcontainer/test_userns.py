@@ -27,7 +27,7 @@ def test_root_inside_is_nobody_outside(mapped: Box) -> None:
     with mapped.started(mapped.config("sleep", "60", namespaces=new, **OWN)) as (container, _):
         status = dict(line.split(":", 1) for line in Path(f"/proc/{container.pid}/status").read_text().splitlines())
         assert status["Uid"].split() == ["100000"] * 4
-        assert status["Groups"].split() == ["100010"]  # wheel, of which root is a member; none of ours
+        assert status["Groups"].split() == ["100000", "100010"]  # its own, and wheel, of which root is a member; none of ours
         assert namespaces_of(container.pid)["user"] != namespaces_of("self")["user"]
 
 

@@ -65,6 +65,14 @@ def test_namespaces(host: dict[str, Any], facts: dict[str, Any], space: str, val
     assert getattr(build(host=host, **facts).namespaces, space) == value
 
 
+def test_sysctls_of_an_own_network() -> None:
+    low, ping = ("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")
+    assert build().sysctl == (low, ping)
+    assert build(uid_map=(IdMap(0, 1, 2),)).sysctl == (low,)
+    assert build(host={"NetworkMode": "host"}).sysctl == ()
+    assert build(host={"Sysctls": {low[0]: "80"}}).sysctl == ((low[0], "80"), ping)
+
+
 def test_system_paths_and_terminal() -> None:
     config = build({"Tty": True, "Env": ["PATH=/x", "TERM"]}, {"SecurityOpt": ["systempaths=unconfined"]})
     assert config.masked_paths == ()

@@ -14,15 +14,15 @@ GROUP = "root:x:0:\nwheel:x:10:root,ann\nann:x:1001:\ndocker:x:999:ann,bob\n"
 @pytest.mark.parametrize(
     ("spec", "extra", "expected"),
     [
-        ("", (), User(0, 0, (10,), "/root")),
-        ("root", (), User(0, 0, (10,), "/root")),
-        ("ann", (), User(1000, 1001, (10, 999), "/home/ann")),
-        ("1000", (), User(1000, 1001, (10, 999), "/home/ann")),
-        ("ann:wheel", (), User(1000, 10, (), "/home/ann")),
-        ("ann:55", ("docker", "66"), User(1000, 55, (999, 66), "/home/ann")),
-        ("4242", (), User(4242, 0, (), "/")),
-        ("4242:ann", (), User(4242, 1001, (), "/")),
-        ("1234", (), User(77, 78, (), "/n")),
+        ("", (), User(0, 0, (0, 10), "/root")),
+        ("root", (), User(0, 0, (0, 10), "/root")),
+        ("ann", (), User(1000, 1001, (1001, 10, 999), "/home/ann")),
+        ("1000", (), User(1000, 1001, (1001, 10, 999), "/home/ann")),
+        ("ann:wheel", (), User(1000, 10, (10,), "/home/ann")),
+        ("ann:55", ("docker", "66"), User(1000, 55, (55, 999, 66), "/home/ann")),
+        ("4242", (), User(4242, 0, (0,), "/")),
+        ("4242:ann", (), User(4242, 1001, (1001,), "/")),
+        ("1234", (), User(77, 78, (78,), "/n")),
     ],
 )
 def test_lookup(spec: str, extra: tuple[str, ...], expected: User) -> None:
