@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from minidock.graphdriver.tree import remove_tree
+from minidock.linux import mount
 
 
 class Scratch:
@@ -118,11 +119,21 @@ class Scratch:
             yield [path.removesuffix(".lock") for path, _fd in held]
             for path, _fd in held:
                 if os.path.isdir(path.removesuffix(".lock")):
+                    _unmount_below(path.removesuffix(".lock"))
                     remove_tree(path.removesuffix(".lock"))
                 os.unlink(path)
         finally:
             for _path, fd in held:
                 os.close(fd)
+
+
+def _unmount_below(path: str) -> None:
+    """Take away what was mounted there when its owner was killed (only kernels before 6.5: see detached.py)."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        points = [line.split()[4].decode("unicode_escape").encode("latin-1") for line in file]
+    for point in reversed(points):
+        if point.startswith(os.fsencode(path) + b"/"):
+            mount.umount(os.fsdecode(point), mount.MNT_DETACH)
 
 
 def _try_lock(path: str) -> int:

@@ -22,7 +22,7 @@ def chroot(store: ImageStore, ref: str, *command: str) -> str:
     assert layer is not None
     with store.driver.mounted(layer) as root:
         return subprocess.run(
-            ["chroot", root, *command], capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"}
+            ["/usr/sbin/chroot", root, *command], capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"}
         ).stdout
 
 

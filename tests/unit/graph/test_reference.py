@@ -77,6 +77,8 @@ def test_every_name_of_the_grammar_is_taken_and_stays_what_it_is(parts: list[str
     text = "/".join(parts)
     if len(text) > 200 or (len(text) == 64 and not set(text) - set("0123456789abcdef")):
         return
+    if len(parts) > 1 and "." in parts[0]:
+        return  # that would be a domain, which has another grammar
     once = reference.normalise(text + (f":{tag}" if tag else ""))
     assert reference.normalise(once) == once
     assert once.endswith(f":{tag or 'latest'}")
