@@ -58,7 +58,7 @@ class Chapter:
         left = [*self._remove_containers(), *cleanup.take_away(self.marks)]
         if left:
             print(f"taken away from an earlier run: {len(left)} thing(s): {', '.join(map(str, left[:6]))}")  # noqa: T201
-        self._before = cleanup.snapshot() | cleanup.orphans(self._ids())
+        self._before = self._now()
         absent = [ref for ref in ("busybox:latest", "lab:latest") if not self._has_image(ref)]
         if absent:
             print(f"not there yet: {' '.join(absent)}. Type  ./lab setup  (or: minidock bootstrap)")  # noqa: T201
@@ -93,10 +93,13 @@ class Chapter:
 
     def _new(self) -> set[cleanup.Leftover]:
         """What is there now, was not there at the beginning, and belongs to no container that still exists."""
-        containers = self._ids()
-        now = cleanup.snapshot() | cleanup.orphans(containers)
-        belongs = {f"ve{i[:n]}" for i in containers for n in range(6, 14)}
-        return {x for x in now - self._before if x.name not in belongs}
+        belongs = {f"ve{i[:n]}" for i in self._ids() for n in range(6, 14)}
+        return {x for x in self._now() - self._before if x.name not in belongs}
+
+    def _now(self) -> set[cleanup.Leftover]:
+        paths = self.engine.paths
+        bridge = "minidock0" if paths.instance == "minidock" else f"md-{paths.instance.rpartition('-')[2]}"
+        return cleanup.snapshot(paths.root, bridge) | cleanup.orphans(paths.instance, self._ids())
 
     def _ids(self) -> list[str]:
         return [str(c.id) for c in self.client.containers.list(all=True)]

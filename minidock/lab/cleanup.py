@@ -5,18 +5,21 @@ of its predecessor and takes everything away, and nothing that belongs to somebo
 
     containers       the label ``minidock.chapter=03-namespaces``
     processes        ``MINIDOCK_CHAPTER=03-namespaces`` in their environment (/proc/PID/environ)
-    mounts, files    below the chapter's scratch folder ``/tmp/minidock-lab-03``
+    mounts, loops,   below the chapter's scratch folder ``/tmp/minidock-lab-03``
+    files
     links, cgroups,  a name (a comment, for a rule) that starts with ``lab03``
     network namespaces, rules
 
-What the *engine* made for the chapter's containers carries the container's id. So `orphans` looks for ids that no container
-has: a cgroup, a veth or a folder of a container that is gone is a leak, whoever made it.
+What the *engine* made for the chapter's containers carries the container's id, or hangs on the instance's bridge. So `orphans`
+looks for cgroups whose id no container has, and `snapshot` for links and mounts of this instance: what is there at the end,
+was not at the beginning, and belongs to no container, is a leak. Other instances are none of our business.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -33,7 +36,7 @@ _HEX_ID = re.compile(r"^[0-9a-f]{64}$")
 
 @dataclass(frozen=True)
 class Leftover:
-    """One thing that should not be there: its `kind` (mount, link, cgroup, rule, process, netns, folder) and `name`."""
+    """One thing that should not be there: its `kind` (mount, loop, link, cgroup, …) and `name`."""
 
     kind: str
     name: str
@@ -69,6 +72,7 @@ def marked(marks: Marks) -> list[Leftover]:
     return [
         *(Leftover("process", str(pid)) for pid in _processes(marks)),
         *(Leftover("mount", point) for point in _mounts() if _below(point, marks.scratch)),
+        *(Leftover("loop", device) for device in _loops(marks.scratch)),
         *(Leftover("link", name) for name in _names("/sys/class/net", marks.prefix)),
         *(Leftover("netns", name) for name in _names("/run/netns", marks.prefix)),
         *(Leftover("cgroup", str(path)) for path in _cgroups(marks.prefix)),
@@ -85,6 +89,8 @@ def take_away(marks: Marks) -> list[Leftover]:
     _end([int(pid) for pid in by_kind.get("process", [])])
     for point in reversed(by_kind.get("mount", [])):
         subprocess.run(["umount", "--lazy", point], check=True)
+    for device in by_kind.get("loop", []):
+        subprocess.run(["losetup", "--detach", device], check=True)
     for name in by_kind.get("link", []):
         if Path("/sys/class/net", name).exists():  # the other end of a veth pair goes with the first
             subprocess.run(["ip", "link", "delete", name], check=True)
@@ -94,29 +100,30 @@ def take_away(marks: Marks) -> list[Leftover]:
         os.rmdir(path)
     for rule in by_kind.get("rule", []):
         table, _, text = rule.partition(" ")
-        subprocess.run(["iptables", "-w", "-t", table, "-D", *text.split()[1:]], check=True)
+        subprocess.run(["iptables", "-w", "-t", table, "-D", *shlex.split(text)[1:]], check=True)
     for folder in by_kind.get("folder", []):
         shutil.rmtree(folder)
     return there
 
 
-def orphans(known: Iterable[str]) -> set[Leftover]:
-    """Cgroups named by a full container id of minidock's that is none of `known`, in any hierarchy."""
+def orphans(instance: str, known: Iterable[str]) -> set[Leftover]:
+    """Cgroups of the instance ("minidock") named by a full container id that is none of `known`, in any hierarchy."""
     ids = set(known)
     return {
         Leftover("cgroup", str(path))
-        for instance in _hierarchy_folders("minidock*")
-        for path in instance.iterdir()
+        for folder in _hierarchy_folders(instance)
+        for path in folder.iterdir()
         if _HEX_ID.match(path.name) and path.name not in ids
     }
 
 
-def snapshot() -> set[Leftover]:
-    """The host's mounts, links and network namespaces by name: the difference between two shows what came to stay."""
+def snapshot(root: Path, bridge: str) -> set[Leftover]:
+    """What an instance shows on the host: mounts below its state folder, links on its bridge. Two snapshots' difference is
+    what came to stay."""
+    links = Path("/sys/class/net")
     return {
-        *(Leftover("mount", point) for point in _mounts()),
-        *(Leftover("link", name) for name in os.listdir("/sys/class/net") if name.startswith(("ve", "lab"))),
-        *(Leftover("netns", name) for name in _names("/run/netns", "")),
+        *(Leftover("mount", point) for point in _mounts() if _below(point, root)),
+        *(Leftover("link", link.name) for link in links.iterdir() if (link / "master").resolve().name == bridge),
     }
 
 
@@ -164,6 +171,13 @@ def _mounts() -> list[str]:
 
 def _below(point: str, folder: Path) -> bool:
     return point == str(folder) or point.startswith(f"{folder}/")
+
+
+def _loops(folder: Path) -> Iterator[str]:
+    """Loop devices whose file lies below `folder` (sysfs, ABI/testing/sysfs-block: loop/backing_file)."""
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+        if _below(backing.read_text().strip().removesuffix(" (deleted)"), folder):
+            yield f"/dev/{backing.parts[3]}"
 
 
 def _names(folder: str, prefix: str) -> list[str]:

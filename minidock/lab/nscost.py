@@ -24,7 +24,7 @@ SINGLE = ("uts", "ipc", "pid", "user", "cgroup", "time", "mnt", "net")
 CASES: dict[str, tuple[str, ...]] = {
     "none": (),
     **{name: (name,) for name in SINGLE},
-    "docker's five": ("mnt", "uts", "ipc", "pid", "net"),
+    "the five of 2015": ("mnt", "uts", "ipc", "pid", "net"),
     "all eight": SINGLE,
 }
 

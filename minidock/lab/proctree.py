@@ -40,11 +40,19 @@ def _read(pid: int) -> Process | None:
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         status = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
-        namespace = os.readlink(f"/proc/{pid}/ns/pid")
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        namespace = _namespace(pid)
+    except (FileNotFoundError, ProcessLookupError):
         return None
     inner = tuple(int(n) for n in status.get("NSpid", "").split()[1:])
     return Process(pid, int(status["PPid"]), status["Name"], inner, namespace)
+
+
+def _namespace(pid: int) -> str:
+    """Its pid namespace; "" for one that holds a capability which we do not have: then it is the host's."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except PermissionError:
+        return ""
 
 
 def descendants(root: int, table: dict[int, Process]) -> list[Process]:

@@ -14,8 +14,11 @@ import argparse
 import logging
 import os
 import re
+import shutil
 import sys
+import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -25,19 +28,27 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from traitlets.config import Config
 
 from minidock.lab import workspace
 
 CELL_TIMEOUT = 120  # seconds; a chapter has 90 for all its cells
-_IPC = Config({"KernelManager": {"transport": "ipc"}})  # unix sockets: nothing on the network, no warning about it
 _NO_ALT = "No description has been provided for this image"
 _FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 _FAILED = re.compile(r"^(.*): FAIL\b.*$", re.MULTILINE)
 
 Progress = Callable[[int, int], None]
+
+
+class _Kernel(AsyncKernelManager):
+    """A kernel on unix sockets: nothing on the network, and no warning about it. Their path must not depend on the folder."""
+
+    def __init__(self, **options: Any) -> None:
+        folder = tempfile.mkdtemp(prefix="minidock-lab-kernel-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        super().__init__(transport="ipc", ip=f"{folder}/ipc", **options)
 
 
 @dataclass
@@ -75,7 +86,7 @@ def execute(path: Path, *, solutions: bool = False, save: bool = False, progress
     total = sum(c.cell_type == "code" for c in notebook.cells)
     client = NotebookClient(
         notebook, timeout=CELL_TIMEOUT, kernel_name="python3", store_widget_state=False,
-        resources={"metadata": {"path": str(path.parent)}}, config=_IPC,
+        resources={"metadata": {"path": str(path.parent)}}, kernel_manager_class=_Kernel,
     )  # fmt: skip
 
     def after(cell: Any, **_: object) -> None:
