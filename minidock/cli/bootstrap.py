@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
 
 from minidock.cli.context import Context, say
 from minidock.cli.grammar.command import Command, UsageError
@@ -14,20 +14,15 @@ def do(context: Context, _parsed: Parsed) -> int:
     """Make ``busybox:latest`` and ``lab:latest``; says each step, on a terminal with something that moves meanwhile."""
     if not context.embedded:
         raise UsageError("bootstrap works on this machine's engine only, not with -H", 1)
-    store = context.api.engine.images
     if sys.stdout.isatty():
-        _on_terminal(store)
+        _on_terminal(context.api.bootstrap)
     else:
-        from minidock.graph.bootstrap import bootstrap
-
-        bootstrap(store, say)
+        context.api.bootstrap(say)
     return 0
 
 
-def _on_terminal(store: Any) -> None:
+def _on_terminal(bootstrap: Callable[[Callable[[str], None]], None]) -> None:
     from rich.console import Console
-
-    from minidock.graph.bootstrap import bootstrap
 
     console = Console(highlight=False, markup=False)
     with console.status("making the base images") as status:
@@ -36,7 +31,7 @@ def _on_terminal(store: Any) -> None:
             console.print(line)
             status.update(line)
 
-        bootstrap(store, show)
+        bootstrap(show)
 
 
 COMMAND = Command("", "Make the base images (busybox, lab) from this machine's files", do, most=0)

@@ -20,7 +20,7 @@ BELOW = {
     "networkdriver": {"errors", "linux", "linkgraph"},
     "daemon": {"errors", "linux", "linkgraph", "libcontainer", "shim", "execdriver", "graphdriver", "graph", "networkdriver"},
     "client": {"errors", "daemon", "execdriver", "graph", "linux"},
-    "cli": {"errors", "client", "daemon", "graph", "shim"},  # graph: bootstrap; shim: the grammar of the detach keys
+    "cli": {"errors", "client", "daemon", "shim"},  # shim: the grammar of the detach keys
     "lab": {"errors", "client", "linux", "libcontainer"},
     "types": {"client"},  # minidock/types.py, where docker-py's users look
     "": {"errors", "client", "types"},  # minidock/__init__.py
