@@ -120,6 +120,13 @@ def _show(args: tuple[Any, ...]) -> str:
     return " ".join(shown)
 
 
+# The thin functions whose result is a new descriptor.
+_OPENING = frozenset(
+    ("openat2", "open_tree", "fsopen", "fsmount", "pidfd_open", "pidfd_getfd")
+    + ("memfd_create", "inotify_init1", "openpt", "open_slave", "prog_load")
+)
+
+
 def traced(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate one thin syscall function: with a tracer installed, each call becomes a Step."""
     name = function.__name__
@@ -139,7 +146,12 @@ def traced(function: Callable[P, R]) -> Callable[P, R]:
         finally:
             if error:
                 tracer.record(name, _show(args), source, start, error)
-        tracer.record(name, _show(args), source, start, 0)
+        try:
+            tracer.record(name, _show(args), source, start, 0)
+        except InjectedFault:
+            if name in _OPENING and isinstance(result, int):
+                os.close(result)  # the caller gets the fault in its place, and could not
+            raise
         return result
 
     return wrapper

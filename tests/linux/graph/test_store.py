@@ -18,6 +18,7 @@ from minidock.graph.import_ import import_
 from minidock.graph.load import load
 from minidock.graph.store import ImageStore
 from minidock.linux import trace
+from minidock.linux.files import openat2
 
 from .archives import Pipe, config, digest, docker_archive, files, legacy_archive, oci_archive, stream
 from .conftest import Opener
@@ -359,3 +360,17 @@ def test_many_at_once(open_store: Opener, root: Path) -> None:
     left = state(root)
     assert left["content/sha256"] == left["layers"] == []
     assert not [x for n in ("overlay", "vfs") if n in left for x in left[n]]
+
+
+def test_an_injected_fault_loses_no_descriptor(tmp_path: Path) -> None:
+    """The fault comes in the place of the result: whoever raises it must close what the call opened."""
+    before = len(os.listdir("/proc/self/fd"))
+    trace.install(trace.Tracer("engine", trace.FaultPlan("engine", 1)))
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(trace.InjectedFault):
+            openat2(fd, ".", os.O_RDONLY)
+    finally:
+        trace.install(None)
+        os.close(fd)
+    assert len(os.listdir("/proc/self/fd")) == before
