@@ -121,10 +121,19 @@ def _show(args: tuple[Any, ...]) -> str:
 
 
 # The thin functions whose result is a new descriptor.
-_OPENING = frozenset(
-    ("openat2", "open_tree", "fsopen", "fsmount", "pidfd_open", "pidfd_getfd")
-    + ("memfd_create", "inotify_init1", "openpt", "open_slave", "prog_load")
-)
+_OPENING = {
+    "openat2",
+    "open_tree",
+    "fsopen",
+    "fsmount",
+    "pidfd_open",
+    "pidfd_getfd",
+    "memfd_create",
+    "inotify_init1",
+    "openpt",
+    "open_slave",
+    "prog_load",
+}
 
 
 def traced(function: Callable[P, R]) -> Callable[P, R]:
