@@ -141,11 +141,12 @@ def start_again(engine: Engine, container: Container, run: int, delay: float) ->
         if not container.restart_due(state.exit_code):
             removal.remove_tree(engine.paths.run_dir(container.id))
             return
+        again = start_locked(engine, container)
+        engine.exits.watch(container.id, again.number, again.running)
+        # Counted after the start: the count may use up the policy, and until then the container is restarting.
         container.record["RestartCount"] += 1
         container.record["RestartDelay"] = delay
         container.save(durable=False)
-        again = start_locked(engine, container)
-    engine.exits.watch(container.id, again.number, again.running)
 
 
 def main(root: str, id: str, run: int) -> int:

@@ -5,8 +5,8 @@
     tmp/<id>/lock       made and locked first: as long as somebody holds it, the container is being made
       name              a row in linkgraph.db
       layer             the storage driver's writable layer on the image's
-      volumes
       config.json
+      volumes
     rename to containers/<id>: from here on it exists
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -54,7 +53,7 @@ def create(
     warnings = validate.validate(merged, host, bool(engine.userns_remap))
     resolve_joined(engine, host)
     engine.networks.driver(network.mode_name(merged, host))
-    id = secrets.token_hex(32)
+    id = os.urandom(32).hex()
     record = new_record(engine, id, merged, host, image)
     record["Network"] = wanted_address(host, networking_config)
     with engine.images.lock():  # nobody deletes the image before the container is there to need it
@@ -137,8 +136,11 @@ def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image,
         names.reserve(engine, id, name)
         undo.callback(engine.layers.remove, id)
         engine.layers.create(id, engine.images.top_layer(image), owner=owner)
-        record["MountPoints"] = [p.record() for p in volumes.prepare(engine, points, id, owner, undo)]
-        write_record(half, record)
+        points = [volumes.resolve(engine, point) for point in points]
+        record["MountPoints"] = [point.record() for point in points]
+        write_record(half, record)  # before the volumes, so that it can tell which they are if we are killed
+        for point in points:
+            volumes.prepare(engine, point, id, owner, undo)
         with trace.step("rename", whole):
             half.rename(whole)
         undo.pop_all()

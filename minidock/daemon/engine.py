@@ -4,22 +4,19 @@ Any number of processes may each have an `Engine` on one root at once; what they
 shims. An engine holds only what may be lost: open connections to the containers it started (`Exits`), and attach streams for
 containers that are about to be started (`pending`).
 
-Parts are made when they are first used: a ``minidock ps`` never pays for the storage driver.
+Parts are imported and made when they are first used: a ``minidock ps`` never pays for the storage driver.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from minidock.daemon import reconcile as reconciliation
-from minidock.daemon.exits import Exits
-from minidock.daemon.network import Networks
 from minidock.daemon.paths import Paths
 from minidock.daemon.pending import Pending
 from minidock.errors import SystemFault
@@ -27,6 +24,8 @@ from minidock.linkgraph import LinkGraph
 from minidock.linux import files, trace
 
 if TYPE_CHECKING:
+    from minidock.daemon.exits import Exits
+    from minidock.daemon.network import Networks
     from minidock.execdriver import ExecDriver
     from minidock.graph.store import ImageStore
     from minidock.graphdriver import GraphDriver
@@ -57,7 +56,6 @@ class Engine:
         except OSError as error:
             raise SystemFault.from_oserror("make the state directory", error) from error
         self.pending = Pending()
-        self.exits = Exits(self)
         if reconcile:
             reconciliation.reconcile(self)
 
@@ -67,7 +65,7 @@ class Engine:
         path = self.paths.root / "instance.json"
         with files.flock(self.paths.root / "instance.lock"):
             if not path.exists():
-                files.write_atomic(path, json.dumps({"name": self.paths.instance, "id": secrets.token_hex(16)}))
+                files.write_atomic(path, json.dumps({"name": self.paths.instance, "id": os.urandom(16).hex()}))
             return str(json.loads(path.read_text())["id"])
 
     @cached_property
@@ -97,8 +95,17 @@ class Engine:
         return Native(self.paths.run, self.paths.instance)
 
     @cached_property
+    def exits(self) -> Exits:
+        """The exits that this process looks after."""
+        from minidock.daemon.exits import Exits
+
+        return Exits(self)
+
+    @cached_property
     def networks(self) -> Networks:
         """Network drivers by name."""
+        from minidock.daemon.network import Networks
+
         return Networks(self.paths, self.links)
 
     def frozen(self, id: str) -> bool:
@@ -130,7 +137,8 @@ class Engine:
 
     def close(self) -> None:
         """Let go of what this process holds. Containers go on."""
-        self.exits.close()
+        if "exits" in self.__dict__:
+            self.exits.close()
         self.pending.close()
         if "links" in self.__dict__:
             self.links.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -45,7 +44,7 @@ def exec_create(engine: Engine, ref: str, exec_config: dict[str, Any]) -> dict[s
         detach.parse(exec_config["DetachKeys"])
     container = lookup(engine, ref)
     state = runs(container)
-    exec = Exec(secrets.token_hex(32), container.id, state.run, dict(exec_config))
+    exec = Exec(os.urandom(32).hex(), container.id, state.run, dict(exec_config))
     execs.save(engine, exec)
     return {"Id": exec.id}
 

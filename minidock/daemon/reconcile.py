@@ -3,7 +3,8 @@
 Nothing here looks at every container. Each thing that can be left half done has a mark where this looks: ``tmp/<id>`` while a
 container is being made or removed, ``RUN/<id>`` from the begin of a start until everything after the exit is done. A living
 owner holds a lock or answers on a socket. When all is well that is two directory listings and one connect per running
-container. After a reboot /run is empty, and that one time all containers are looked at.
+container. After a reboot /run is empty, and that one time all containers are looked at. What only the clean-up needs is
+imported when there is something to clean up.
 
 Containers that ran when the machine went down are not started here, whatever their restart policy says: a ``minidock ps``
 should start nothing. The daemon does that (`restart_after_boot`) when it is started.
@@ -14,11 +15,9 @@ from __future__ import annotations
 import os
 import re
 import socket
-import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minidock.daemon import after_exit, removal
-from minidock.daemon.container import Container
 from minidock.errors import APIError, ContainerNotFound
 from minidock.linux import files, trace
 
@@ -30,8 +29,11 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 def reconcile(engine: Engine) -> None:
     """Clean up after processes that were killed. Raises SystemFault only if the state directory cannot be read."""
-    for name in os.listdir(engine.paths.tmp):
+    inside = os.listdir(engine.paths.tmp)
+    for name in inside:
         finish_removal(engine, name)
+    if any(name.endswith(".lock") and unowned(engine.paths.tmp / name) for name in inside):
+        engine.images.sweep()
     for name in os.listdir(engine.paths.run):
         if _ID.fullmatch(name) and not attended(engine, name):
             finish_run(engine, name)
@@ -43,14 +45,25 @@ def reconcile(engine: Engine) -> None:
 
 def finish_removal(engine: Engine, name: str) -> None:
     """``tmp/<name>``: if nobody holds its lock, whoever made or removed it is dead: take it apart."""
+    from minidock.daemon import removal
+
     path = engine.paths.tmp / name
     if not _ID.fullmatch(name):
-        return  # an archive being read or the like: graph/ sweeps its own
+        return  # a scratch directory: `ImageStore.sweep`
     try:
         with files.flock(path / "lock", blocking=False):
             removal.finish(engine, name)
     except (BlockingIOError, FileNotFoundError):
         return
+
+
+def unowned(lock: Path) -> bool:
+    """Whether nobody holds a scratch directory's lock (``graphdriver/scratch.py``)."""
+    try:
+        with files.flock(lock, shared=True, blocking=False):
+            return True
+    except BlockingIOError:
+        return False
 
 
 def attended(engine: Engine, id: str) -> bool:
@@ -70,6 +83,9 @@ def answers(path: str) -> bool:
 
 def finish_run(engine: Engine, id: str) -> None:
     """``RUN/<id>`` without a shim: unless somebody is at it (the lock), do what is due after that run."""
+    from minidock.daemon import after_exit, removal
+    from minidock.daemon.container import Container
+
     try:
         container = Container.load(engine, id)
         with container.locked(blocking=False):
@@ -92,6 +108,8 @@ def finish_run(engine: Engine, id: str) -> None:
 
 def restart(engine: Engine, id: str, run: int) -> None:
     """Let a process of its own wait and start the container again: this one may end at any time."""
+    import subprocess
+
     with trace.step("spawn", "after_exit"):
         subprocess.Popen(
             engine.paths.after_exit(id, run),
@@ -104,6 +122,9 @@ def restart(engine: Engine, id: str, run: int) -> None:
 
 def after_boot(engine: Engine) -> None:
     """The first engine since the machine came up: runs that the power took are written down, --rm is done, addresses free."""
+    from minidock.daemon import after_exit, removal
+    from minidock.daemon.container import Container
+
     for id in os.listdir(engine.paths.containers):
         try:
             container = Container.load(engine, id)
@@ -120,6 +141,7 @@ def after_boot(engine: Engine) -> None:
 
 def restart_after_boot(engine: Engine) -> list[str]:
     """For the daemon's start: start what ran when the machine went down and has a restart policy. Returns the ids."""
+    from minidock.daemon.container import Container
     from minidock.daemon.start import start
 
     started = []

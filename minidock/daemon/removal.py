@@ -7,7 +7,6 @@ this process dies in the middle, the next engine finds the folder with nobody ho
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,18 +54,15 @@ def sweep(engine: Engine, id: str) -> None:
     half = engine.paths.tmp / id
     record = read_json(half / "config.json") or {}
     container = Container(engine, id, record, half)
-    steps: list[tuple[str, Callable[[], None]]] = [
-        ("layer", lambda: engine.layers.remove(id)),
-        ("execs", lambda: execs.forget(engine, id)),
-        ("run directory", lambda: remove_tree(engine.paths.run_dir(id))),
-        ("cgroup", lambda: remove_cgroup(container)),
-        ("volumes", lambda: remove_volumes(container)),
-        ("addresses", lambda: release_addresses(container)),
-        ("name", lambda: names.release(engine, id)),
-        ("folder", lambda: remove_tree(half)),
-    ]
-    for _what, step in steps:
-        step()
+    engine.layers.remove(id)
+    if engine.paths.run_dir(id).exists() and not (half / "exit.json").exists():  # a start whose shim was killed
+        remove_cgroup(container)
+    remove_tree(engine.paths.run_dir(id))
+    execs.forget(engine, id)
+    remove_volumes(container)
+    release_addresses(container)
+    names.release(engine, id)
+    remove_tree(half)
 
 
 def remove_tree(directory: Path) -> None:

@@ -1,17 +1,21 @@
 """Volumes as far as a container needs them: a directory under ``ROOT/volumes``, filled from the image when it is new.
 
-A named volume's row in linkgraph.db (kind volume) makes its name unique; an anonymous one has 64 hex digits for a name and
-goes with ``rm -v`` or ``--rm``.
+::
+
+    volumes/<name>/lock       held while the volume is being filled
+                   filling/   half a volume: renamed when it is whole
+                   _data/     what containers see
+
+A named volume's row in linkgraph.db (kind volume) makes it known; an anonymous one has 64 hex digits for a name and goes with
+``rm -v`` or ``--rm``. A process killed while it fills one leaves ``filling``; whoever needs the volume next begins anew.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-import sqlite3
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,15 +26,8 @@ if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
-def prepare(engine: Engine, points: list[MountPoint], layer: str, owner: tuple[int, int], undo: ExitStack) -> list[MountPoint]:
-    """Make what the mounts need on the host: volumes (filled from the image), and for -v a missing directory.
-
-    Whatever is made for the first time is put on `undo`. Returns the mount points with their sources.
-    """
-    return [_prepare(engine, point, layer, owner, undo) for point in points]
-
-
-def _prepare(engine: Engine, point: MountPoint, layer: str, owner: tuple[int, int], undo: ExitStack) -> MountPoint:
+def resolve(engine: Engine, point: MountPoint) -> MountPoint:
+    """The mount point with its source on the host. For -v a missing host directory is made, and stays, as docker's does."""
     if point.kind == "bind":
         if point.make_source and not os.path.exists(point.source):
             with trace.step("mkdir", point.source):
@@ -38,45 +35,39 @@ def _prepare(engine: Engine, point: MountPoint, layer: str, owner: tuple[int, in
         return replace(point, options=() if os.path.isdir(point.source) else ("file",))
     if point.kind != "volume":
         return point
-    name = point.name or secrets.token_hex(32)
-    directory = engine.paths.volumes / name
-    data = directory / "_data"
-    claim = Claim(engine, name)
-    undo.callback(claim.undo)
-    if not claim.take():
-        return replace(point, name=name, source=str(data))
-    with trace.step("mkdir", data):
-        os.makedirs(data, 0o755)
-        os.chown(data, *owner)
-    if not point.nocopy:
-        _copy_up(engine, layer, point.destination, data)
-    return replace(point, name=name, source=str(data))
+    name = point.name or os.urandom(32).hex()
+    return replace(point, name=name, source=str(engine.paths.volumes / name / "_data"))
 
 
-@dataclass
-class Claim:
-    """A volume's name, taken or found taken. `undo` may be called at any moment: it removes what `take` has made new."""
+def prepare(engine: Engine, point: MountPoint, layer: str, owner: tuple[int, int], undo: ExitStack) -> None:
+    """Make a volume that is not there yet, with what the image has at its place. `undo` gets its removal."""
+    if point.kind != "volume" or os.path.exists(point.source):
+        return
+    directory = engine.paths.volumes / point.name
+    undo.callback(remove_unfinished, engine, point.name)
+    with trace.step("mkdir", directory):
+        directory.mkdir(mode=0o700, exist_ok=True)
+    with files.flock(directory / "lock"):
+        if os.path.exists(point.source):
+            return  # another container was faster
+        undo.callback(remove, engine, point.name)
+        engine.links.execute("INSERT OR IGNORE INTO names (name, kind, id) VALUES (?, 'volume', ?)", point.name, point.name)
+        filling = directory / "filling"
+        if filling.exists():
+            shutil.rmtree(filling)
+        with trace.step("mkdir", filling):
+            filling.mkdir(mode=0o755)
+            os.chown(filling, *owner)
+        if not point.nocopy:
+            _copy_up(engine, layer, point.destination, filling)
+        with trace.step("rename", point.source):
+            filling.rename(point.source)
 
-    engine: Engine
-    name: str
-    ours: bool = False
 
-    def take(self) -> bool:
-        """True if the volume is new, and ours to make."""
-        found = self.engine.links.execute("SELECT 1 FROM names WHERE kind='volume' AND name=?", self.name).fetchone()
-        if found:
-            return False
-        self.ours = True
-        try:
-            self.engine.links.execute("INSERT INTO names (name, kind, id) VALUES (?, 'volume', ?)", self.name, self.name)
-        except sqlite3.IntegrityError:  # another container was faster
-            self.ours = False
-        return self.ours
-
-    def undo(self) -> None:
-        """Remove the volume if it is ours."""
-        if self.ours:
-            remove(self.engine, self.name)
+def remove_unfinished(engine: Engine, name: str) -> None:
+    """Delete a volume that did not become whole; one that somebody else has made meanwhile stays."""
+    if not (engine.paths.volumes / name / "_data").exists():
+        remove(engine, name)
 
 
 def _copy_up(engine: Engine, layer: str, destination: str, data: Path) -> None:
