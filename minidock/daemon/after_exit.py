@@ -34,8 +34,11 @@ if TYPE_CHECKING:
 FIRST_DELAY, MAX_DELAY, LASTING_RUN = 0.1, 60.0, 10.0  # seconds
 
 
-def after_exit(engine: Engine, id: str, run: int) -> None:
-    """Do what is due after run number `run` of container `id`. Safe to repeat. Raises SystemFault."""
+def after_exit(engine: Engine, id: str, run: int, stop: int = -1) -> None:
+    """Do what is due after run number `run` of container `id`. Safe to repeat. Raises SystemFault.
+
+    The wait between two runs is given up when the descriptor `stop` becomes readable: then the work is left to another.
+    """
     try:
         container = Container.load(engine, id)
         with ExitStack() as stack:
@@ -52,7 +55,8 @@ def after_exit(engine: Engine, id: str, run: int) -> None:
                     return
                 delay = next_delay(container, state)
                 listener = listen(engine, container, stack)
-            wait_for_call(listener, delay)
+            if not wait_for_call(listener, delay, stop):
+                return
         start_again(engine, container, run, delay)
     except ContainerNotFound:
         return
@@ -97,16 +101,24 @@ def listen(engine: Engine, container: Container, stack: ExitStack) -> socket.soc
     return listener
 
 
-def wait_for_call(listener: socket.socket, delay: float) -> None:
-    """Wait `delay` seconds, or until somebody calls it off; a connection without a word (`somebody_waits`) is no call."""
+def wait_for_call(listener: socket.socket, delay: float, stop: int) -> bool:
+    """Wait `delay` seconds, or until somebody calls it off; a connection without a word (`somebody_waits`) is no call.
+
+    False if `stop` became readable.
+    """
     deadline = time.monotonic() + delay
     poll = select.poll()
     poll.register(listener, select.POLLIN)
+    if stop >= 0:
+        poll.register(stop, select.POLLIN)
     while (left := deadline - time.monotonic()) > 0:
-        if poll.poll(left * 1000):
+        for readable, _events in poll.poll(left * 1000):
+            if readable == stop:
+                return False
             with listener.accept()[0] as caller:
                 if caller.recv(16):
-                    return
+                    return True
+    return True
 
 
 def somebody_waits(engine: Engine, container: Container) -> bool:

@@ -7,6 +7,7 @@ shim, without an owner now, execs the after-exit entry itself: nothing depends o
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ class Exits:
         self._lock = threading.Lock()
         self._watched: dict[threading.Thread, Running] = {}
         self._closing = False
+        self._closed = os.eventfd(0, os.EFD_CLOEXEC)  # readable from `close` on
 
     def watch(self, id: str, run: int, running: Running) -> None:
         """Look after the end of run number `run` of container `id`."""
@@ -44,8 +46,9 @@ class Exits:
                 return
             if self._closing:
                 return  # it was we who hung up
-            after_exit.after_exit(self._engine, id, run)
-            running.release()
+            after_exit.after_exit(self._engine, id, run, self._closed)
+            if not self._closing:
+                running.release()
         except SystemFault as error:
             # Nobody called us, so nobody can be told; the shim, not released, tries once more by itself.
             print(f"after exit of {id}: {error}", file=sys.stderr)  # noqa: T201
@@ -57,11 +60,13 @@ class Exits:
                 self._engine.links.close()  # this thread's connection
 
     def close(self) -> None:
-        """Hang up on all shims; each looks after itself from now on."""
+        """Hang up on all shims; each looks after itself from now on, also after what a thread of ours has only begun."""
         self._closing = True
+        os.eventfd_write(self._closed, 1)
         with self._lock:
             watched = dict(self._watched)
         for running in watched.values():
             running.close()
         for thread in watched:
             thread.join()
+        os.close(self._closed)

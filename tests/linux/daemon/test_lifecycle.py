@@ -339,6 +339,21 @@ def test_restart_policies_need_no_engine(box: Engine, made: Any) -> None:
     assert log(box, id) == b"run\n" * 2
 
 
+def test_an_engine_closes_while_a_restart_is_due(box: Engine, made: Any) -> None:
+    policy = {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 4}}
+    id = made("sh", "-c", "echo run; exit 1", host=policy)
+    starter = Engine(box.paths.root)
+    start.start(starter, id)
+    for number, _entry in enumerate(logs.logs(box, id, follow=True), 1):
+        if number == 2:
+            break
+    began = time.monotonic()
+    starter.close()
+    assert time.monotonic() - began < 5, "the wait between two runs is given up at once"
+    assert wait.wait(box, id, timeout=30)["StatusCode"] == 1
+    assert log(box, id) == b"run\n" * 5
+
+
 def test_rm_needs_no_engine(box: Engine, made: Any) -> None:
     id = made("sh", "-c", "sleep 0.2", host={"AutoRemove": True})
     with Engine(box.paths.root) as starter:
