@@ -87,7 +87,7 @@ def resolve_joined(engine: Engine, host_config: dict[str, Any]) -> None:
             other = names.lookup(engine, ref)
             if key == "IpcMode" and other.host_config.get("IpcMode") not in ("shareable", "host"):
                 hint = "(hint: use IpcMode:shareable for the donor container)"
-                raise InvalidParameter(f"cannot join IPC of container {other.id}: non-shareable IPC {hint}")
+                raise InvalidParameter(f"can't join IPC of container {other.id}: non-shareable IPC {hint}")
             host_config[key] = f"container:{other.id}"
 
 

@@ -121,7 +121,7 @@ def parse_mount(mount: dict[str, Any]) -> MountPoint:
     """One entry of HostConfig.Mounts (``--mount``): types bind, volume and tmpfs."""
     kind, source, target = mount.get("Type") or "", mount.get("Source") or "", mount.get("Target") or ""
     if kind not in ("bind", "volume", "tmpfs"):
-        raise InvalidParameter(f'invalid mount config for type "{kind}": mount type unknown: "{kind}"')
+        raise InvalidParameter(f'invalid mount config for type "{kind}": mount type unknown')
     prefix = f'invalid mount config for type "{kind}": '
     if not target:
         raise InvalidParameter(prefix + "field Target must not be empty")
@@ -165,7 +165,7 @@ def _mount_bind(mount: dict[str, Any], source: str, destination: str, rw: bool, 
 
 def parse_tmpfs(target: str, options: str) -> MountPoint:
     """``--tmpfs TARGET[:OPTIONS]``; docker's own noexec,nosuid,nodev come first, so that the user's word is the last."""
-    destination = _destination(target, "", "tmpfs")
+    destination = _destination(target, "", "")
     asked = [option for option in options.split(",") if option]
     for option in asked:
         key, equals, _value = option.partition("=")
@@ -187,7 +187,7 @@ def validate_volume_name(name: str) -> None:
 
 
 def _destination(target: str, prefix: str, kind: str) -> str:
-    config = f'{prefix}invalid mount config for type "{kind}": '
+    config = f'{prefix}invalid mount config for type "{kind}": ' if kind else prefix
     if not target.startswith("/"):
         raise InvalidParameter(f"{config}invalid mount path: '{target}' mount path must be absolute")
     normal = posixpath.normpath("/" + target.lstrip("/"))

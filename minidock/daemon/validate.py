@@ -95,7 +95,7 @@ def modes(config: dict[str, Any], host_config: dict[str, Any], remapped: bool) -
     """Which namespaces are whose, and what cannot go together."""
     ipc = host_config.get("IpcMode") or ""
     if ipc not in ("", "none", "private", "shareable", "host") and not _container(ipc):
-        raise InvalidParameter(f"invalid IPC mode: {ipc}")
+        raise InvalidParameter(f"Invalid IPC mode: {ipc}")
     pid = host_config.get("PidMode") or ""
     if pid not in ("", "host") and not _container(pid):
         raise InvalidParameter(f"invalid PID mode: {pid}")
@@ -207,7 +207,7 @@ def limits(host_config: dict[str, Any]) -> None:
     cpus = (host_config.get("NanoCpus") or 0) / 1e9
     if cpus < 0 or cpus > (os.cpu_count() or 1):
         count = os.cpu_count() or 1
-        raise InvalidParameter(f"range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available")
+        raise InvalidParameter(f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available")
     for limit in host_config.get("Ulimits") or ():
         name, soft, hard = limit.get("Name"), limit.get("Soft", 0), limit.get("Hard", 0)
         if name not in defaults.RLIMITS:
@@ -239,9 +239,11 @@ def log_config(host_config: dict[str, Any]) -> None:
     log = host_config.get("LogConfig") or {}
     driver, options = log.get("Type") or "json-file", log.get("Config") or {}
     if driver not in ("json-file", "none"):
-        raise InvalidParameter(f"logger: no log driver named '{driver}' is registered")
+        raise InvalidParameter(f'error looking up logging plugin {driver}: plugin "{driver}" not found')
     if driver == "none":
         return
+    if options.get("mode", "blocking") not in ("", "blocking", "non-blocking"):
+        raise InvalidParameter(f"logger: logging mode not supported: {options['mode']}")
     for option in options:
         if option not in _LOG_OPTIONS:
             raise InvalidParameter(f"unknown log opt '{option}' for json-file log driver")
@@ -251,8 +253,6 @@ def log_config(host_config: dict[str, Any]) -> None:
         size = parse_size(str(options["max-size"]))
         if size is None or (size == 0 and options["max-size"] != "-1"):
             raise InvalidParameter(f"invalid size: '{options['max-size']}'")
-    elif int(options.get("max-file", 1)) > 1:
-        raise InvalidParameter("max-file cannot be configured without max-size")
 
 
 def unsupported(host_config: dict[str, Any]) -> None:
@@ -275,15 +275,25 @@ def unsupported(host_config: dict[str, Any]) -> None:
 
 
 def source_exists(point: mounts.MountPoint) -> None:
-    """--mount wants its host path to be there; -v makes a directory, but not below something that is none."""
+    """--mount wants its host path to be there; -v makes a directory, but not in the place of, or below, something else."""
     if point.kind != "bind":
         return
-    if not point.make_source and not os.path.exists(point.source):
-        raise InvalidParameter(f'invalid mount config for type "bind": bind source path does not exist: {point.source}')
+    try:
+        os.stat(point.source)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        missing = isinstance(error, FileNotFoundError)
+    else:
+        return
+    if not point.make_source:
+        words = f"bind source path does not exist: {point.source}" if missing else f"stat {point.source}: {reason}"
+        raise InvalidParameter(f'invalid mount config for type "bind": {words}')
     parent = point.source
     while not os.path.lexists(parent):
         parent = os.path.dirname(parent)
-    if parent != point.source and not os.path.isdir(parent):
+    if parent == point.source:  # a link to nowhere, or to itself
+        raise InvalidParameter(f"error while creating mount source path '{parent}': mkdir {parent}: file exists")
+    if not os.path.isdir(parent):
         raise InvalidParameter(f"error while creating mount source path '{point.source}': mkdir {parent}: not a directory")
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from minidock.errors import StartError
+from minidock.libcontainer import covering
 from minidock.libcontainer import options as mountopts
 from minidock.libcontainer.config import Device
 from minidock.linux import mount
@@ -88,6 +89,11 @@ def _detached(fd: int) -> Iterator[int]:
         os.close(fd)
 
 
+def _inside(target: int) -> str:
+    """Where in the container an opened target lies, all links followed."""
+    return os.readlink(f"/proc/self/fd/{target}").removeprefix(STAGE)
+
+
 @dataclass(frozen=True)
 class SetPropagation(Operation):
     """What we mount must not reach the host, nor (unless asked for) the other way round (mount_namespaces(7))."""
@@ -140,8 +146,17 @@ class BindMount(Operation):
             mount.mount_setattr(tree, self.set, self.clear, recursive=self.recursive)
         if how:
             mount.mount_setattr(tree, propagation=how & ~mount.MS_REC, recursive=bool(how & mount.MS_REC))
-        with _detached(root.open(self.path, self.create)) as target:
+        with _detached(self._target(root)) as target:
+            covering.by_bind(self.source, self.path, _inside(target), tree, target)
             mount.move_mount(tree, target)
+
+    def _target(self, root: Root) -> int:
+        try:
+            return root.open(self.path, self.create)
+        except FileNotFoundError:
+            if error := covering.missing(self.source, self.path):
+                raise error from None
+            raise
 
     def __str__(self) -> str:
         words = "".join(f",{word}" for word, attribute in mountopts.ATTRIBUTE_WORDS.items() if self.set & attribute)
@@ -174,6 +189,8 @@ class MountFs(Operation):
                 raise StartError(f"mount {self.type}", self.path, e.errno, "must be mounted on an ordinary directory") from e
             raise
         try:
+            if self.type != "proc":
+                covering.by_new(f"mount {self.type} on", self.path, _inside(target))
             mount.mount(self.source, f"/proc/self/fd/{target}", self.type, self.flags, self.data)
         except PermissionError:
             if not (special and self.shared and root.user_namespace):

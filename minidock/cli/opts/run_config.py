@@ -107,6 +107,8 @@ def _host_config(parsed: Parsed) -> dict[str, Any]:
         "UTSMode": container.namespace_mode("uts", "UTS", parsed["uts"], ("host",)),
         "UsernsMode": container.namespace_mode("userns", "USER", parsed["userns"], ("host",)),
     }
+    if parsed["runtime"]:
+        result["Runtime"] = parsed["runtime"]
     if parsed["init"] or "init" in parsed.given:
         result["Init"] = parsed["init"]
     if parsed["mount"]:

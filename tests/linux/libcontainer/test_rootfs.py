@@ -96,6 +96,35 @@ def test_a_volumes_target_is_resolved_inside_the_root(box: Box, tmp_path: Path) 
     assert box.sh("cat /tmp/there/file", mounts=mounts) == "v"
 
 
+@pytest.mark.parametrize("target", ["/proc", "/proc/sys", "/proc/sysrq-trigger", "/proc/nope", "/link/sys", "/link"])
+def test_proc_cannot_be_covered(box: Box, tmp_path: Path, target: str) -> None:
+    """Over a covered /proc nothing that looks there could be trusted, and a mask could be undone (CVE-2019-16884)."""
+    (box.image / "link").symlink_to("/proc")
+    (tmp_path / "file").touch()
+    source = tmp_path / "file" if target.endswith("trigger") else tmp_path
+    with pytest.raises(StartError, match="cannot be mounted because it is"):
+        box.sh("true", mounts=(*MOUNTS, Mount(target, "bind", str(source), ("rbind",))))
+    if source == tmp_path and target != "/proc/nope":
+        with pytest.raises(StartError, match="cannot be mounted because it is"):
+            box.sh("true", mounts=(*MOUNTS, Mount(target, "tmpfs", "tmpfs", ())))
+
+
+def test_of_proc_only_what_lxcfs_covers_and_a_whole_one(box: Box, tmp_path: Path) -> None:
+    (tmp_path / "uptime").write_text("7 7\n")
+    bind = Mount("/proc/uptime", "bind", str(tmp_path / "uptime"), ("bind",), create="file")
+    assert box.sh("cat /proc/uptime", mounts=(*MOUNTS, bind)) == "7 7\n"
+    whole = Mount("/proc", "bind", "/proc", ("rbind",))
+    assert "init" in box.sh("cat /proc/1/comm; echo init", mounts=(*MOUNTS, whole))
+
+
+def test_a_directory_on_a_file_is_told(box: Box, tmp_path: Path) -> None:
+    for source, target in ((tmp_path, "/etc/passwd"), (Path("/etc/hostname"), "/etc")):
+        with pytest.raises(
+            StartError, match=r"not a directory: Are you trying to mount a directory onto a file \(or vice-versa\)"
+        ):
+            box.sh("true", mounts=(*MOUNTS, Mount(target, "bind", str(source), ("bind",))))
+
+
 def test_bind_mounts_read_only_recursive_file_and_order(box: Box, tmp_path: Path) -> None:
     source = tmp_path / "s"
     (source / "sub").mkdir(parents=True)
@@ -157,6 +186,21 @@ def test_the_overlay_of_old_kernels_is_the_same(box: Box) -> None:
         shutil.rmtree(box.work)
         box.work.mkdir()
     assert seen[0] == seen[1] == sorted(f"f{n}" for n in range(120))
+
+
+def test_a_volatile_layer_can_be_mounted_again(box: Box) -> None:
+    """The kernel marks it and refuses it from then on; in both ways of mounting the mark is taken away first."""
+    root = RootMount("overlay", (str(box.image),), str(box.upper), str(box.work), volatile=True)
+    for way in (rootmount.overlay, _classic, rootmount.overlay):
+        tree = way(root)
+        try:
+            assert (box.work / "work/incompat/volatile").is_dir()
+            os.close(os.open("kept", os.O_CREAT | os.O_WRONLY, dir_fd=tree))
+        finally:
+            os.close(tree)
+    assert (box.upper / "kept").exists()
+    with pytest.raises(OSError):  # the mark means what we think it does
+        os.close(rootmount.overlay(dataclasses.replace(root, volatile=False)))
 
 
 def _classic(root: RootMount) -> int:
