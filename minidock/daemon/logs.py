@@ -76,20 +76,36 @@ def tail_count(tail: str | int | None) -> int | None:
 
 
 def open_parts(path: str, stack: ExitStack) -> list[BinaryIO]:
-    """The log's files that are there, oldest first; `stack` closes them. A rotation may be going on: a file is what its
-    inode says, whatever its name is by now."""
-    names, number = [path], 1
-    while os.path.exists(f"{path}.{number}"):
-        names.append(f"{path}.{number}")
-        number += 1
-    found: dict[int, BinaryIO] = {}
-    for name in reversed(names):
-        try:
-            file = stack.enter_context(open(name, "rb"))  # noqa: SIM115
-        except FileNotFoundError:
-            continue
-        found.setdefault(os.fstat(file.fileno()).st_ino, file)
-    return list(found.values())
+    """The log's files that are there, oldest first; `stack` closes them.
+
+    The shim may be rotating them meanwhile, one rename after the other: so they are opened until two looks at the folder agree.
+    """
+    while True:
+        before = _listing(path)
+        with ExitStack() as attempt:
+            try:
+                files: list[BinaryIO] = [attempt.enter_context(open(name, "rb")) for name, _inode in before]
+            except FileNotFoundError:
+                continue
+            inodes = [os.fstat(file.fileno()).st_ino for file in files]
+            if inodes == [inode for _name, inode in before] and before == _listing(path):
+                stack.push(attempt.pop_all())
+                return files
+
+
+def _listing(path: str) -> list[tuple[str, int]]:
+    """(name, inode) of the log's files, oldest first. In the middle of a rotation a number may be missing."""
+    folder, base = os.path.split(path)
+    numbered = []
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:  # the container is gone
+        return []
+    for entry in entries:
+        number = entry.name.removeprefix(base).removeprefix(".")
+        if entry.name == base or (entry.name.startswith(f"{base}.") and number.isdigit()):
+            numbered.append((int(number or 0), entry.path, entry.inode()))
+    return [(name, inode) for _number, name, inode in sorted(numbered, reverse=True)]
 
 
 def _read(
