@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minidock.cli.context import Context
-from minidock.cli.grammar.command import Command
+from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed
 
 
@@ -17,6 +17,9 @@ def do(context: Context, parsed: Parsed) -> int:
     """Give an image one more name."""
     source, target = parsed.args
     repository, tag = split_reference(target)
+    if ":" in repository.rpartition("/")[2]:  # two tags; the API would take the last one
+        words = f'Error parsing reference: "{target}" is not a valid repository/tag: invalid reference format'
+        raise UsageError(words, 1)
     context.api.tag(source, repository, tag)
     return 0
 

@@ -40,13 +40,13 @@ def parse(filters: Mapping[str, Any] | str | None) -> dict[str, list[str]]:
         result[name] = [str(item).lower() if isinstance(item, bool) else str(item) for item in values]
     for status in result.get("status", ()):
         if status not in STATUSES:
-            raise InvalidParameter(f"Unrecognised filter value for status: {status}")
+            raise InvalidParameter(f"Invalid filter 'status={status}'")
     for code in result.get("exited", ()):
-        if not code.lstrip("-").isdigit():
-            raise InvalidParameter(f"Invalid filter 'exited={code}'")
+        if not re.fullmatch("[+-]?[0-9]+", code):
+            raise InvalidParameter(f'strconv.Atoi: parsing "{code}": invalid syntax')
     for health in result.get("health", ()):
         if health not in ("starting", "healthy", "unhealthy", "none"):
-            raise InvalidParameter(f"Invalid filter 'health={health}'")
+            raise InvalidParameter(f"Unrecognised filter value for health: {health}")
     return result
 
 

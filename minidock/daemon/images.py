@@ -87,7 +87,7 @@ Keep = Callable[["Image", list[str]], bool]
 def _dangling(_engine: Engine, values: list[str]) -> Keep:
     for value in values:
         if value not in TRUE + FALSE:
-            raise InvalidParameter(f"Invalid filter 'dangling={value}'")
+            raise InvalidParameter(f"Invalid filter 'dangling=[{value}]'")
     wanted = any(value in TRUE for value in values)
     return lambda _image, names: bool(names) != wanted
 

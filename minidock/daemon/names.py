@@ -88,6 +88,8 @@ def lookup(engine: Engine, ref: str) -> Container:
 
     Raises ContainerNotFound, or InvalidParameter for a prefix that several ids have.
     """
+    if not ref.isascii() or "\0" in ref:  # no name and no id, and nothing that a database could be asked for
+        raise ContainerNotFound(ref)
     if len(ref) == 64 and _HEX.fullmatch(ref):
         return Container.load(engine, ref)
     row = engine.links.execute("SELECT id FROM names WHERE kind='container' AND name=?", ref.removeprefix("/")).fetchone()

@@ -44,7 +44,7 @@ class Paths:
         absolute = os.path.realpath(root or os.environ.get("MINIDOCK_ROOT") or DEFAULT_ROOT)
         name = "minidock"
         if absolute != DEFAULT_ROOT:
-            name = f"minidock-{hashlib.sha256(absolute.encode()).hexdigest()[:8]}"
+            name = f"minidock-{hashlib.sha256(os.fsencode(absolute)).hexdigest()[:8]}"
         return cls(Path(absolute), name, Path("/run") / name)
 
     @property

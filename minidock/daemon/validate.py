@@ -13,7 +13,7 @@ import re
 import stat
 from typing import Any
 
-from minidock.daemon import defaults, mounts, security_opt, signals
+from minidock.daemon import defaults, mounts, security_opt, signals, texts
 from minidock.errors import InvalidParameter, NotSupported
 
 MIN_MEMORY = 6 << 20  # bytes; docker 20.10's linuxMinMemory
@@ -37,6 +37,8 @@ def validate(config: dict[str, Any], host_config: dict[str, Any], remapped: bool
 
     Returns docker's warnings. Raises InvalidParameter, or NotSupported for what this build does not do.
     """
+    texts.check("Config", config)
+    texts.check("HostConfig", host_config)
     process(config)
     restart_policy(host_config)
     modes(config, host_config, remapped)
@@ -60,10 +62,10 @@ def process(config: dict[str, Any]) -> None:
     for entry in config.get("Env") or ():
         if not entry or entry.startswith("="):
             raise InvalidParameter(f"invalid environment variable: {entry}")
-    for text in [*(config.get("Env") or ()), *(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]:
-        if "\0" in text:
-            raise InvalidParameter("invalid argument: a NUL byte in the command or its environment")
+    texts.fits([*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())], config.get("Env") or ())
     directory = config.get("WorkingDir") or ""
+    texts.short("User", config.get("User") or "")
+    texts.short("WorkingDir", directory)
     if directory and not directory.startswith("/"):
         raise InvalidParameter(f"the working directory '{directory}' is invalid, it needs to be an absolute path")
     if config.get("StopSignal"):
@@ -247,7 +249,7 @@ def log_config(host_config: dict[str, Any]) -> None:
     for option in options:
         if option not in _LOG_OPTIONS:
             raise InvalidParameter(f"unknown log opt '{option}' for json-file log driver")
-    if "max-file" in options and (not str(options["max-file"]).isdigit() or int(options["max-file"]) < 1):
+    if "max-file" in options and (not re.fullmatch("[0-9]+", str(options["max-file"])) or int(options["max-file"]) < 1):
         raise InvalidParameter("max-file cannot be less than 1")
     if "max-size" in options:
         size = parse_size(str(options["max-size"]))

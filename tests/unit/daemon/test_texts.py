@@ -1,0 +1,54 @@
+"""Texts that no system call could take are found first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minidock.daemon import texts
+from minidock.errors import InvalidParameter
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"User": "a\0"}, "invalid User: a NUL byte cannot be in it"),
+        ({"Env": ["A=\0"]}, "invalid Env: a NUL byte cannot be in it"),
+        ({"Tmpfs": {"/a\0": ""}}, "invalid Tmpfs: a NUL byte cannot be in it"),
+        ({"Mounts": [{"Source": "/\0"}]}, "invalid Mounts: a NUL byte cannot be in it"),
+        ({"Cmd": ["\ud800"]}, r"invalid Cmd: '\ud800' is no text that can be encoded"),
+    ],
+)
+def test_what_cannot_be(value: Any, words: str) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        texts.check("Config", value)
+    assert caught.value.explanation == words
+
+
+def test_what_can() -> None:
+    """Bytes that are no UTF-8 come as lone low surrogates and go out as the same bytes; labels may be anything."""
+    texts.check("Config", {"Cmd": ["\udcff", "ö"], "Labels": {"a": "\0"}, "Tty": True, "Memory": 5, "User": None})
+
+
+@pytest.mark.parametrize(
+    ("command", "environment"),
+    [(["x" * (128 << 10)], []), (["true"], ["A=" + "ö" * (64 << 10)]), (["x" * 100_000] * 70, []), (["\1" * 100_000] * 12, [])],
+)
+def test_too_long(command: list[str], environment: list[str]) -> None:
+    with pytest.raises(InvalidParameter, match="argument list too long"):
+        texts.fits(command, environment)
+
+
+def test_long() -> None:
+    texts.fits(["x" * ((128 << 10) - 1)], ["A=" + "ö" * 60_000] * 3)
+
+
+@given(st.recursive(st.text() | st.none() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_nothing_but_an_invalid_parameter(value: Any) -> None:
+    try:
+        texts.check("Config", value)
+    except InvalidParameter:
+        return
