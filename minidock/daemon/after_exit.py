@@ -21,7 +21,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from minidock.daemon import execs, network, removal, timestamps
+from minidock.daemon import execs, network, proc, removal, timestamps
 from minidock.daemon.container import Container, State
 from minidock.errors import ContainerNotFound, SystemFault
 from minidock.linux import trace
@@ -43,7 +43,7 @@ def after_exit(engine: Engine, id: str, run: int, stop: int = -1) -> None:
         container = Container.load(engine, id)
         with ExitStack() as stack:
             with container.locked():
-                state = container.state()
+                state = end_orphan(container)
                 if state.run != run or state.running or somebody_waits(engine, container):
                     return
                 settle(engine, container, state)
@@ -66,19 +66,35 @@ def settle(engine: Engine, container: Container, state: State) -> None:
     """Leave nothing of a run that has ended: what its shim did not do (it was killed) is done here. Safe to repeat."""
     if not state.run:
         return
-    if record_lost(container, state):
-        removal.remove_cgroup(container)
+    record_lost(container, state)
     network.release(engine, container)
     execs.forget(engine, container.id)
 
 
-def record_lost(container: Container, state: State) -> bool:
-    """Write the exit.json that a killed shim could not write, so that the end has a time that stays. True if it was lost."""
-    if int(container.exit_json().get("run", 0)) >= state.run:
-        return False
+def end_orphan(container: Container) -> State:
+    """The container's state, once it has ended if its shim was killed: no container is ever without one."""
+    state = container.state()
+    if not state.running or state.shim_alive:
+        return state
+    removal.remove_cgroup(container)
+    proc.wait_for_end(state.pid, state.pid_start)
+    return container.state()
+
+
+def shim_gone(container: Container, state: State) -> None:
+    """For whoever waits for the end of a run, last seen in `state`, and finds no shim: return when that is written down."""
+    end_orphan(container)
+    proc.wait_for_end(state.pid, state.pid_start)
+    record_lost(container, container.state())
+
+
+def record_lost(container: Container, state: State) -> None:
+    """In the place of a shim that was killed: remove the cgroup and write exit.json, so that the end has a time that stays."""
+    if state.running or int(container.exit_json().get("run", 0)) >= state.run:
+        return
+    removal.remove_cgroup(container)
     lost = {"run": state.run, "code": state.exit_code, "oom_killed": False, "error": "", "finished_at": timestamps.now()}
     write_atomic(container.directory / "exit.json", json.dumps(lost))
-    return True
 
 
 def next_delay(container: Container, state: State) -> float:

@@ -21,6 +21,7 @@ freezer (`Container.state`). The name is in linkgraph.db alone, where it is uniq
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -90,6 +91,7 @@ class Container:
     id: str
     record: dict[str, Any] = field(repr=False)
     directory: Path
+    lock: int = field(default=-1, repr=False)  # the lock's descriptor, while it is held
 
     @classmethod
     def load(cls, engine: Engine, id: str) -> Container:
@@ -145,7 +147,12 @@ class Container:
                 if record is None:
                     raise ContainerNotFound(self.id)
                 self.record = record
-                yield self
+                self.lock = fd
+                try:
+                    yield self
+                finally:
+                    self.lock = -1
+                    fcntl.flock(fd, fcntl.LOCK_UN)  # a starter may have a copy of the descriptor (`start`)
         except FileNotFoundError as error:
             if error.filename != str(path):
                 raise

@@ -128,7 +128,10 @@ def configure(engine: Engine, container: Container, state: State, exec: Exec) ->
         apparmor="" if privileged else security.apparmor,
         rlimits=tuple(Rlimit(limit["Name"], limit.get("Soft", 0), limit.get("Hard", 0)) for limit in limits),
     )
-    remapped = in_user_namespace(state.pid)
+    try:
+        remapped = in_user_namespace(state.pid)
+    except FileNotFoundError:  # it has ended since we looked
+        raise Conflict(f"Container {container.id} is not running") from None
     return ExecConfig(container.id, state.pid, state.pid_start, process, container.cgroup, remapped)
 
 

@@ -60,7 +60,6 @@ def wait_for_exit(engine: Engine, container: Container, state: State, timeout: f
         ended = engine.execdriver.wait(engine.paths.shim_socket(container.id), timeout)
     except TimeoutError:
         return False
-    if ended is None:  # no shim any more: if it was killed, so is the container, and nobody has written the end down
-        proc.wait_for_end(state.pid, state.pid_start)
-        after_exit.record_lost(container, container.state())
+    if ended is None:
+        after_exit.shim_gone(container, state)
     return True

@@ -83,20 +83,21 @@ def answers(path: str) -> bool:
 
 def finish_run(engine: Engine, id: str) -> None:
     """``RUN/<id>`` without a shim: unless somebody is at it (the lock), do what is due after that run."""
-    from minidock.daemon import after_exit, removal
+    from minidock.daemon import after_exit, network, removal
     from minidock.daemon.container import Container
 
     try:
         container = Container.load(engine, id)
         with container.locked(blocking=False):
-            state = container.state()
+            state = after_exit.end_orphan(container)
             if state.running:
                 return
             removal.remove_cgroup(container)
             after_exit.settle(engine, container, state)
+            network.release(engine, container)  # also of a start that never came to a run
             if not state.run or not container.restart_due(state.exit_code):
                 removal.remove_tree(engine.paths.run_dir(id))
-                if state.run and container.host_config.get("AutoRemove"):
+                if container.host_config.get("AutoRemove"):
                     removal.remove_locked(engine, container, volumes=True)
                 return
         restart(engine, id, state.run)

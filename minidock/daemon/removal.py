@@ -73,10 +73,13 @@ def remove_tree(directory: Path) -> None:
 
 
 def remove_cgroup(container: Container) -> None:
-    """The shim has done this, unless it was killed."""
+    """The shim has done this, unless it was killed. Then the container must end with it, and somebody has to see to that: the
+    kernel forgets PR_SET_PDEATHSIG when a process changes its user or executes a set-user-ID program."""
     from minidock.libcontainer import cgroups
 
-    cgroups.manager(container.cgroup).remove()
+    group = cgroups.manager(container.cgroup)
+    group.kill()
+    group.remove()
 
 
 def remove_volumes(container: Container) -> None:

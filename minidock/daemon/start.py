@@ -97,7 +97,7 @@ def _start(engine: Engine, container: Container, state: State, attach: socket.so
         join = engine.networks.driver(network.mode_of(container)).join
         on_created = (lambda pid: join(endpoint, pid)) if endpoint.address else None
         undo.callback(end_run, engine, container)
-        running = engine.execdriver.start(config, shim, attach=sock, on_created=on_created)
+        running = engine.execdriver.start(config, shim, attach=sock, on_created=on_created, lock=container.lock)
         undo.pop_all()
     return Run(state.run + 1, running)
 
@@ -122,12 +122,14 @@ def make_run_directory(engine: Engine, container: Container, undo: ExitStack) ->
 
 
 def end_run(engine: Engine, container: Container) -> None:
-    """Undo of a start that failed on our side when the shim had already said "started": end what runs now."""
+    """Undo of a start that failed on our side when the shim had already said "started", or whose starter was killed."""
     running = engine.execdriver.own(engine.paths.shim_socket(container.id))
-    if running is not None:
-        proc.signal(running.started.pid, running.started.pid_start, signal.SIGKILL)
-        running.wait()
-        running.release()
+    if running is None:
+        removal.remove_cgroup(container)
+        return
+    proc.signal(running.started.pid, running.started.pid_start, signal.SIGKILL)
+    running.wait()
+    running.release()
 
 
 def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> Config:

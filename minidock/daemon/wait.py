@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from minidock.daemon import proc
+from minidock.daemon import after_exit
 from minidock.daemon.container import Container, State
 from minidock.daemon.names import lookup
 from minidock.daemon.verb import verb
@@ -74,8 +74,7 @@ class _Waiter:
         except TimeoutError:
             raise TimeoutError(f"container {self.container.id[:12]} still runs") from None
         if ended is None:
-            # Its exit.json is written before a shim goes. If there is none, it was killed, and the container with it.
-            proc.wait_for_end(self.state.pid, self.state.pid_start)
+            after_exit.shim_gone(self.container, self.state)
             return True
         run, finished = self.state.run, ended.finished_at
         self.state = State("exited", 0, 0, run, ended.code, ended.error, ended.oom_killed, self.state.started_at, finished)

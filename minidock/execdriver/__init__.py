@@ -66,9 +66,13 @@ class ExecDriver(Protocol):
         *,
         attach: socket.socket | None = None,
         on_created: Callable[[int], None] | None = None,
+        lock: int = -1,
     ) -> Running:
         """Start a container. `on_created(pid)` is called when its namespaces exist and before its command is executed
-        (that is when the network is put in). `attach` is the shim's end of a socketpair (closed here once sent)."""
+        (that is when the network is put in). `attach` is the shim's end of a socketpair (closed here once sent).
+
+        `lock` is the descriptor of a lock (flock(2)) that the start is to hold too: should we be killed, nobody gets it before
+        all that was begun is taken back."""
         ...
 
     def exec(self, config: ExecConfig, shim: ShimConfig, *, attach: socket.socket | None = None) -> Running:

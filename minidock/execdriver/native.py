@@ -44,9 +44,10 @@ class Native:
         *,
         attach: socket.socket | None = None,
         on_created: Callable[[int], None] | None = None,
+        lock: int = -1,
     ) -> Process:
         """Start a container (`ExecDriver.start`). An error of `on_created` is raised here, when all is taken back."""
-        return self._begin("start", config, shim, attach, on_created)
+        return self._begin("start", config, shim, attach, on_created, lock)
 
     def exec(self, config: ExecConfig, shim: ShimConfig, *, attach: socket.socket | None = None) -> Process:
         """Start one more process in a running container (`ExecDriver.exec`)."""
@@ -124,6 +125,7 @@ class Native:
         shim: ShimConfig,
         attach: socket.socket | None,
         on_created: Callable[[int], None] | None,
+        lock: int = -1,
     ) -> Process:
         request: dict[str, Any] = {
             "op": op,
@@ -135,7 +137,7 @@ class Native:
         }
         sock = self._zygote()
         try:
-            return self._converse(sock, request, shim, attach, on_created)
+            return self._converse(sock, request, shim, attach, on_created, lock)
         except BaseException:
             # Before "started" the hang-up makes the shim take everything back; whoever gets the error finds that done.
             with sock, suppress(OSError):
@@ -155,10 +157,11 @@ class Native:
         shim: ShimConfig,
         attach: socket.socket | None,
         on_created: Callable[[int], None] | None,
+        lock: int,
     ) -> Process:
         try:
             with trace.step("request", request["op"]):
-                protocol.send(sock, request, (attach.fileno(),) if attach else ())
+                protocol.send(sock, request, (*((attach.fileno(),) if attach else ()), *((lock,) if lock >= 0 else ())))
             if attach:
                 attach.close()
             event = _event(sock)

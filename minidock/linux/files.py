@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import fcntl
 import os
@@ -36,7 +37,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, mode: int =
     removed when it ends. Raises OSError; the temporary file is gone then.
     """
     name = os.fspath(path)
-    temporary = f"{name}.{os.getpid()}.tmp"
+    temporary = f"{name}.{_thread.get_native_id()}.tmp"
     with step("write", name):
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:

@@ -192,11 +192,18 @@ class Bridge:
                 # the undo first: an error may be raised after the pair was made
                 undo = stack.enter_context(ExitStack())
                 undo.callback(_delete, rtnl, endpoint.veth)
-                rtnl.add_veth(endpoint.veth, endpoint.interface, netns, mac=endpoint.mac, mtu=endpoint.mtu, master=master)
+                try:
+                    self._add_veth(rtnl, endpoint, netns, master)
+                except FileExistsError:  # of a run just ended: the kernel takes its time with a network namespace
+                    _delete(rtnl, endpoint.veth)
+                    self._add_veth(rtnl, endpoint, netns, master)
                 netlink.inside(netns, configure)
                 undo.pop_all()
         except OSError as e:
             raise SystemFault.from_oserror(f"join network {self.name} with {endpoint.veth}:", e) from e
+
+    def _add_veth(self, rtnl: netlink.Rtnl, endpoint: Endpoint, netns: int, master: int) -> None:
+        rtnl.add_veth(endpoint.veth, endpoint.interface, netns, mac=endpoint.mac, mtu=endpoint.mtu, master=master)
 
     def leave(self, endpoint: Endpoint) -> None:
         """Delete the veth pair if it is still there."""

@@ -28,8 +28,9 @@ is the parent of both and of init, and ends (`starter.py`). Nobody outside can t
 ``{"op": "start", "config": Config, "shim": ShimConfig, "attach": bool, "wait_go": bool, "trace": null | {} | {"plan": {…}}}``
 ``{"op": "exec",  "config": ExecConfig, "shim": ShimConfig, "attach": bool, "trace": …}``
 
-With ``"attach": true`` one descriptor comes along: the shim's end of a socketpair, attached from before the first byte of
-output (the *attach stream* below). ``wait_go`` asks for the stop at "created".
+With ``"attach": true`` a descriptor comes along: the shim's end of a socketpair, attached from before the first byte of
+output (the *attach stream* below). A second one may: the container's lock (flock(2)), which the starter and init thereby hold
+until the start is over or wholly taken back, even if the engine is killed. ``wait_go`` asks for the stop at "created".
 
 **Events** that the shim sends on that connection, in this order: ``created`` (pid; only with wait_go), ``started`` (pid,
 pid_start, started_at, warnings, trace), then ``exit`` (code, oom_killed, error, finished_at, trace). ``error`` (step, path,

@@ -203,11 +203,11 @@ def _be_starter(
     listener.close()
     with _last_frame():
         channel.send(b"1")
-        message, fds = protocol.receive(connection, max_fds=1)
+        message, fds = protocol.receive(connection, max_fds=2)
         if message.get("op") == "version":
             protocol.send(connection, {"version": version, "pid": zygote})
         elif message.get("op") in ("start", "exec"):
-            Starter(connection, message, socket.socket(fileno=fds[0]) if fds else None).start(channel)
+            Starter(connection, message, socket.socket(fileno=fds[0]) if message["attach"] else None).start(channel)
         else:
             protocol.send(connection, {"error": f"unknown op {message.get('op')!r}"})
     os._exit(0)
