@@ -1,0 +1,44 @@
+"""One instance for each file of this folder: what one test leaves behind is the next one's difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minidock.daemon import create, rm, start
+from minidock.daemon.engine import Engine
+from minidock.daemon.teardown import teardown
+from minidock.graph import bootstrap
+from tests.linux.daemon.conftest import install_busybox
+
+
+@pytest.fixture(scope="session")
+def busybox_tar() -> bytes:
+    """The base image's files, collected once."""
+    tar = bootstrap.busybox(lambda _line: None).tar()
+    return b"".join(iter(lambda: tar.read(1 << 16), b""))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, busybox_tar: bytes) -> Iterator[Path]:
+    """The state root of an instance with busybox. Zygote, bridge and parent cgroup are there: they stay, and are no leak."""
+    root = tmp_path_factory.mktemp("robust") / "root"
+    try:
+        with Engine(root) as engine:
+            install_busybox(engine, busybox_tar)
+            for mode in ("none", "bridge"):
+                id = str(create.create(engine, {"Image": "busybox", "Cmd": ["true"]}, {"NetworkMode": mode})["Id"])
+                start.start(engine, id)
+                rm.rm(engine, id, force=True)
+        yield root
+    finally:
+        teardown(root)
+
+
+@pytest.fixture
+def engine(root: Path) -> Iterator[Engine]:
+    """An engine on the file's instance."""
+    with Engine(root) as engine:
+        yield engine
