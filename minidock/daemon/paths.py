@@ -21,11 +21,15 @@ an exec is looked up by its id alone and a unix socket's path has 107 bytes (uni
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from minidock.errors import SystemFault
 
 DEFAULT_ROOT = "/var/lib/minidock"
 
@@ -93,9 +97,38 @@ class Paths:
         return (sys.executable, "-m", "minidock.daemon.after_exit", str(self.root), id, str(run))
 
     def make(self) -> None:
-        """Make the folders that are missing, for root's eyes only. Raises OSError."""
+        """Make the folders that are missing, for root's eyes only. Raises OSError; SystemFault for a folder that others have,
+        or had, a hand in."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.root)
         for directory in (self.containers, self.tmp, self.volumes, self.seccomp):
             directory.mkdir(mode=0o700, exist_ok=True)
         self.run.mkdir(mode=0o700, exist_ok=True)
+        make_private(self.run)
         self.exec.mkdir(mode=0o700, exist_ok=True)
+
+
+def make_private(directory: Path) -> None:
+    """See to it that `directory` is ours alone (0700), so that everything below it can be trusted.
+
+    Where others could look or write until now it is closed first; then nothing in it may be a link or somebody else's. A folder
+    that is in use for something else (MINIDOCK_ROOT led to /etc) is not touched. Raises SystemFault.
+    """
+    step, me = "use the state directory", os.geteuid()
+    status = os.lstat(directory)
+    if not stat.S_ISDIR(status.st_mode):
+        raise SystemFault(step, str(directory), errno.ENOTDIR)
+    if status.st_uid != me:
+        raise SystemFault(step, str(directory), errno.EPERM, f"it belongs to user {status.st_uid}")
+    if not status.st_mode & 0o077:
+        return
+    entries = os.listdir(directory)
+    if entries and "containers" not in entries and "linkgraph.db" not in entries:
+        raise SystemFault(step, str(directory), errno.EPERM, "it is open to others, and holds something that is not minidock's")
+    os.chmod(directory, 0o700)
+    for entry in os.scandir(directory):
+        if entry.is_symlink() or entry.stat(follow_symlinks=False).st_uid != me:
+            os.chmod(directory, stat.S_IMODE(status.st_mode))  # refused again the next time, until somebody has looked
+            raise SystemFault(
+                step, entry.path, errno.EPERM, "somebody else put it there while the directory was open to others"
+            )
