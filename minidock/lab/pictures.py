@@ -88,7 +88,9 @@ def id_map(maps: Sequence[tuple[int, int, int]], *, title: str, points: Sequence
         for (inside, host, size), colour in zip(maps, (SKY, ORANGE, GREEN, PINK), strict=False):
             a, b, c, d = place_in[inside], place_in[inside + size - 1], place_out[host], place_out[host + size - 1]
             ax.add_patch(Polygon([(a, 1), (b, 1), (d, 0), (c, 0)], color=colour, alpha=0.45, zorder=1))
-            ax.text((a + b + c + d) / 4, 0.5, f"{size} id{'s' if size > 1 else ''}", ha="center", va="center", fontsize=9)
+            near = 0.72 if size == 1 else 0.4  # a thin band is labelled above the point where a wide one may cross it
+            across = (a + b) / 2 * near + (c + d) / 2 * (1 - near)
+            ax.text(across, near, f"{size} id{'s' if size > 1 else ''}", ha="center", va="center", fontsize=9)
         for i, name in points:
             ax.text(place_in[i], 1.38, name, ha="center", va="bottom", fontsize=9)
     told = "; ".join(f"{i}…{i + n - 1} inside are {h}…{h + n - 1} on the host" for i, h, n in maps)
@@ -114,17 +116,28 @@ def folders(entries: Sequence[tuple[str, str]], *, title: str) -> Picture:
 
 
 def timeline(steps: Sequence[tuple[str, str, float, float]], *, title: str) -> Picture:
-    """Steps over time, a row a process: (process, name, start ms, duration ms). The longest are named."""
+    """Steps over time, a row a process: (process, name, start ms, duration ms). The longest are named where there is room."""
     rows = list(dict.fromkeys(s[0] for s in steps))
-    named = sorted(steps, key=lambda s: -s[3])[:9]
+    named = _with_room(steps, max(start + duration for _, _, start, duration in steps) * 0.08)
     with axes(title, height=1.0 + 0.75 * len(rows)) as (figure, (ax,)):
-        for process, name, start, duration in steps:
+        for process, _, start, duration in steps:
             y, colour = rows.index(process), PALETTE[rows.index(process) % len(PALETTE)]
             ax.barh(y, max(duration, 0.01), left=start, height=0.5, color=colour, alpha=0.75, edgecolor="white", linewidth=0.4)
-            if (process, name, start, duration) in named:
-                ax.annotate(name, (start + duration / 2, y - 0.27), rotation=20, fontsize=7, ha="left", va="bottom")
+        for process, name, start, duration in named:
+            at = (start + duration / 2, rows.index(process) - 0.27)
+            ax.annotate(name, at, rotation=20, fontsize=7.5, ha="left", va="bottom")
         ax.set_yticks(range(len(rows)), rows)
         ax.set_ylim(len(rows) - 0.5, -0.9)
         ax.set_xlabel("time since the first step (ms)")
     told = "; ".join(f"{p} {n} {d:.2f} ms" for p, n, _, d in named)
     return Picture(figure, f"{title}. Longest: {told}")
+
+
+def _with_room(steps: Sequence[tuple[str, str, float, float]], room: float) -> list[tuple[str, str, float, float]]:
+    """The longest steps, of which no two in one row are nearer than `room` milliseconds; at most nine."""
+    chosen: list[tuple[str, str, float, float]] = []
+    for step in sorted(steps, key=lambda s: -s[3]):
+        middle = step[2] + step[3] / 2
+        if len(chosen) < 9 and all(s[0] != step[0] or abs(s[2] + s[3] / 2 - middle) > room for s in chosen):
+            chosen.append(step)
+    return chosen

@@ -86,7 +86,10 @@ class Report:
         mark, colour = ("✔", "#009E73") if f.present else ("✘", "#D55E00")
         name = f"<b>{escape(f.name)}</b>" if f.name in self.needs else escape(f.name)
         cells = (f'<b style="color:{colour}">{mark}</b>', name, escape(f.found), "" if f.present else escape(f.how))
-        return "<tr>" + "".join(f'<td style="text-align:left">{c}</td>' for c in cells) + "</tr>"
+        styles = ("", "white-space:nowrap;", "", "")
+        return (
+            "<tr>" + "".join(f'<td style="{s}text-align:left">{c}</td>' for s, c in zip(styles, cells, strict=True)) + "</tr>"
+        )
 
 
 def preflight(needs: Iterable[str] = ()) -> Report:

@@ -44,7 +44,7 @@ def log_of(answer: Any) -> str:
     try:
         container.wait()
         path = answer(container.id)
-        expect(path is not ..., "the function still returns its placeholder")
+        answered(path)
         expect(isinstance(path, str | Path) and Path(path).is_file(), f"there is no file {path}")
         expect(container.id in str(path), "this is not the log of the container it was asked for")
         lines = Path(path).read_text().splitlines()
