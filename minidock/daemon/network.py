@@ -50,10 +50,15 @@ class Networks:
             raise NetworkNotFound(name)
         from minidock.networkdriver.bridge import Bridge
 
-        # Linux wants interface names below 16 characters, so another instance's bridge has its 8 digits alone.
-        digits = self._paths.instance.removeprefix("minidock").removeprefix("-")
-        link, chain = (f"md-{digits}", f"MINIDOCK-{digits.upper()}") if digits else ("minidock0", "MINIDOCK")
+        link, chain = bridge_names(self._paths)
         return Bridge(self._links, self._paths.root / "network" / "bridge.json", link=link, chain=chain)
+
+
+def bridge_names(paths: Paths) -> tuple[str, str]:
+    """What the instance calls its bridge and its iptables chain. Another instance's bridge has its 8 digits alone, because
+    Linux wants interface names below 16 characters."""
+    digits = paths.instance.removeprefix("minidock").removeprefix("-")
+    return (f"md-{digits}", f"MINIDOCK-{digits.upper()}") if digits else ("minidock0", "MINIDOCK")
 
 
 def plain(mode: str) -> str:

@@ -60,7 +60,8 @@ class RootMount:
     """How the root file system comes to be; what a graph driver answers to "how do I mount this layer?".
 
     kind "overlay": `lower` are host paths of read-only layers, **topmost first**; `upper` and `work` host paths of the
-    writable layer (both "" for a read-only view). kind "bind": `source` is a host directory used as it is.
+    writable layer (both "" for a read-only view); a `volatile` one is thrown away in the end, so nothing is ever written
+    through to the disk for it. kind "bind": `source` is a host directory used as it is.
     """
 
     kind: str
@@ -69,6 +70,7 @@ class RootMount:
     work: str = ""
     source: str = ""
     readonly: bool = False
+    volatile: bool = False
 
 
 @dataclass(frozen=True)

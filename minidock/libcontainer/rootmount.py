@@ -10,6 +10,10 @@ it without anybody seeing a mount::
 with mount(2); so on an older kernel the parent steps into a mount namespace of its own for a moment, attaches the layers
 under short names on a tmpfs, mounts the overlay there, takes a detached copy of it (open_tree) and steps back. The
 namespace is gone with the last one who used it, the copy stays.
+
+When an overlay goes, the kernel first writes the *whole* file system below it to the disk (ovl_sync_fs), and whoever waits for the
+end of the container waits for that. A layer that is thrown away at the end has no need of it: ``volatile`` (Linux 5.10) leaves it
+out. The kernel notes so in the work directory and refuses the layer from then on; we know that no power cut came between.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from minidock.libcontainer import userns
 from minidock.libcontainer.config import IdMap, RootMount
@@ -64,7 +68,7 @@ def _mapped(root: RootMount, undo: ExitStack, uid_map: tuple[IdMap, ...], gid_ma
             raise
         reason = os.strerror(e.errno)
     copies = tuple(userns.shifted_copy(lower, uid_map, gid_map) for lower in root.lower)
-    plain = RootMount("overlay", copies, root.upper, root.work, readonly=root.readonly)
+    plain = RootMount("overlay", copies, root.upper, root.work, readonly=root.readonly, volatile=root.volatile)
     return _own(overlay(plain), undo), [f"id-mapped layers cannot be used here ({reason.lower()}): the layers were copied"]
 
 
@@ -87,6 +91,7 @@ def overlay(root: RootMount, trees: list[int] | None = None) -> int:
 
 
 def _new_interface(layers: list[str], root: RootMount) -> int:
+    _forget_volatile(root)
     fs = mount.fsopen("overlay")
     try:
         mount.fsconfig_set_string(fs, "source", "overlay")  # the first column of `mount`
@@ -95,6 +100,8 @@ def _new_interface(layers: list[str], root: RootMount) -> int:
         if root.upper:
             mount.fsconfig_set_string(fs, "upperdir", root.upper)
             mount.fsconfig_set_string(fs, "workdir", root.work)
+            if root.volatile:
+                mount.fsconfig_set_flag(fs, "volatile")
         mount.fsconfig_create(fs)
         return mount.fsmount(fs)
     finally:
@@ -103,6 +110,7 @@ def _new_interface(layers: list[str], root: RootMount) -> int:
 
 def classic(trees: list[int], root: RootMount) -> int:
     """The same with mount(2), for kernels before 6.7 (see above)."""
+    _forget_volatile(root)
     with ExitStack() as undo:
         attach = {str(n): tree for n, tree in enumerate(trees)}
         options = "lowerdir=" + ":".join(f"{_STAGE}/{name}" for name in attach)
@@ -111,6 +119,7 @@ def classic(trees: list[int], root: RootMount) -> int:
             attach["w"] = _own(mount.open_tree(writable), undo)
             options += f",upperdir={_STAGE}/w/{os.path.relpath(root.upper, writable)}"
             options += f",workdir={_STAGE}/w/{os.path.relpath(root.work, writable)}"
+            options += ",volatile" if root.volatile else ""
         with _private_mounts():
             mount.mount("tmpfs", _STAGE, "tmpfs", 0, "mode=700")
             stage = _own(os.open(_STAGE, os.O_PATH | os.O_CLOEXEC), undo)
@@ -133,6 +142,16 @@ def _private_mounts() -> Iterator[None]:
         undo.callback(namespaces.setns, ours, namespaces.CLONE_NEWNS)
         mount.mount("", "/", "", mount.MS_PRIVATE | mount.MS_REC)
         yield
+
+
+def _forget_volatile(root: RootMount) -> None:
+    """Take away the mark of an earlier volatile mount (Documentation/filesystems/overlayfs.rst, "Volatile mount")."""
+    if root.volatile:
+        mark = f"{root.work}/work/incompat/volatile"
+        with suppress(FileNotFoundError):
+            os.unlink(f"{mark}/dirty")
+        with suppress(FileNotFoundError):
+            os.rmdir(mark)
 
 
 def _probe(tree: int) -> None:

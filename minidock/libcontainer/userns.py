@@ -52,7 +52,8 @@ def open_maps(uid_map: tuple[IdMap, ...], gid_map: tuple[IdMap, ...], undo: Exit
 
     A namespace needs a process to be made. This one does nothing and is gone before we return.
     """
-    pid, pidfd = process.clone3(_pause, namespaces.CLONE_NEWUSER)
+    maker = os.getpid()
+    pid, pidfd = process.clone3(lambda: _pause(maker), namespaces.CLONE_NEWUSER)
     try:
         write_maps(pid, uid_map, gid_map)
         fd = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
@@ -64,10 +65,12 @@ def open_maps(uid_map: tuple[IdMap, ...], gid_map: tuple[IdMap, ...], undo: Exit
         os.close(pidfd)
 
 
-def _pause() -> NoReturn:
+def _pause(maker: int) -> NoReturn:
+    """Wait to be killed; by the kernel, if `maker` is killed first, even if that was before we could ask for it."""
     process.set_parent_death_signal(signal.SIGKILL)
-    while True:
+    while os.getppid() == maker:
         signal.pause()
+    os._exit(0)
 
 
 def root_of(pid: int) -> int | None:

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from minidock import errors
 from minidock.libcontainer import cgroups, config
-from minidock.linux import trace
+from minidock.linux import process, trace
 from minidock.shim import after, detach, protocol
 from minidock.shim.jsonlog import JSONFile, timestamp
 from minidock.shim.loop import IN, Loop
@@ -34,9 +34,12 @@ _STREAMS = {"stdout": protocol.STDOUT, "stderr": protocol.STDERR, "master": prot
 
 
 class Shim:
-    """One container's or exec's monitor, from what the starter has handed over: a message, and descriptors by name."""
+    """One container's or exec's monitor, from what the starter has handed over: a message, and descriptors by name.
 
-    def __init__(self, handed: dict[str, Any], fds: dict[str, int]) -> None:
+    `starter` is its pid: a child that is ending and has yet to be reaped.
+    """
+
+    def __init__(self, handed: dict[str, Any], fds: dict[str, int], starter: int) -> None:
         self._config = config.from_dict(protocol.ShimConfig, handed["shim"])
         self._run, self._tty, self._cgroup, self._shared_pid = (handed[k] for k in ("run", "tty", "cgroup", "shared_pid"))
         self._tracer = trace.from_request(handed["trace"], "shim")
@@ -63,6 +66,7 @@ class Shim:
         owner = Peer(self._loop, socket.socket(fileno=fds["connection"]), self._heard)
         owner.role = "owner"
         self._peers = {owner}
+        self._starter = process.pidfd_open(starter)
         self._released = self._exited = False
 
     def _first_client(self, sock: socket.socket) -> Client:
@@ -76,6 +80,7 @@ class Shim:
         """Serve until the process has ended and everybody who waits for that has been told; then end or become after-exit."""
         self._loop.watch(self._listener.fileno(), IN, self._accept)
         self._loop.watch(self._pidfd, IN, self._ended)
+        self._loop.watch(self._starter, IN, self._reap_starter)
         while not self._exited:
             self._loop.turn()
         self._finish()
@@ -91,6 +96,12 @@ class Shim:
 
     def _ended(self, _events: int) -> None:
         self._exited = True
+
+    def _reap_starter(self, _events: int) -> None:
+        """Its end takes a millisecond (its pages), in which a short command has ended too: that is not waited for."""
+        self._loop.forget(self._starter)
+        _reap(self._starter)
+        os.close(self._starter)
 
     def _finish(self) -> None:
         """Reap, drain, clean up, record, tell: the order of the module's docstring. One that fails does not stop the next."""

@@ -187,8 +187,7 @@ def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int
     with _last_frame():
         handed, fds = protocol.receive(channel, max_fds=len(NAMES))
         channel.close()
-        os.waitpid(starter, 0)
-        Shim(handed, dict(zip(handed["names"], fds, strict=True))).run()
+        Shim(handed, dict(zip(handed["names"], fds, strict=True)), starter).run()
 
 
 def _be_starter(

@@ -8,6 +8,8 @@ import signal
 from tests.bench.measure import Table, in_turn, timed
 from tests.bench.stage import COMMAND, Stage
 
+NAME = "benched"
+
 
 def run(stage: Stage) -> list[Table]:
     """``run --rm --net=none busybox true`` and the same with the default network."""
@@ -38,16 +40,16 @@ def run(stage: Stage) -> list[Table]:
 
 def run_exec(stage: Stage) -> list[Table]:
     """``exec C true``, as commands and embedded."""
-    stage.docker("run", "-d", "--name", "x", "--net=none", "busybox", "sleep", "600")
-    container = stage.client.containers.run("busybox", "sleep 600", name="x", network_mode="none", detach=True)
+    stage.docker("run", "-d", "--name", NAME, "--net=none", "busybox", "sleep", "600")
+    container = stage.client.containers.run("busybox", "sleep 600", name=NAME, network_mode="none", detach=True)
     subjects = {
-        "minidock exec": lambda: stage.worker.time(COMMAND, "exec", "x", "true"),
+        "minidock exec": lambda: stage.worker.time(COMMAND, "exec", NAME, "true"),
         "minidock, embedded exec_run": timed(lambda: container.exec_run("true")),
-        "docker exec": lambda: stage.worker.time("docker", "-H", stage.docker.host, "exec", "x", "true"),
+        "docker exec": lambda: stage.worker.time("docker", "-H", stage.docker.host, "exec", NAME, "true"),
     }
     rows = in_turn(subjects, rounds=15, reference="docker exec")
     container.remove(force=True)
-    stage.docker("rm", "-f", "x")
+    stage.docker("rm", "-f", NAME)
     return [Table("One more process in a running container", "ms", "at most 0.50 of docker's", rows)]
 
 

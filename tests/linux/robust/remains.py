@@ -41,7 +41,7 @@ def look(engine: Engine, *, rules: bool = True) -> Remains:
         _files(paths),
         frozenset(group for group in cgroups if not group.endswith("/shims")),
         _processes(cgroups),
-        frozenset(line for line in _read("/proc/self/mountinfo").splitlines() if str(paths.root) in line),
+        frozenset(line for line in read("/proc/self/mountinfo").splitlines() if str(paths.root) in line),
         _links(paths),
         _rules(paths) if rules else frozenset(),
         descriptors(str(paths.tmp)),
@@ -114,16 +114,16 @@ def _cgroups(paths: Paths) -> frozenset[str]:
 def _processes(cgroups: Collection[str]) -> frozenset[str]:
     """Whoever is in one of the instance's cgroups: containers, shims, starters, after-exit entries."""
     found = set()
-    for pid in {pid for group in cgroups for pid in _read(f"{group}/cgroup.procs").split()}:
-        if (name := _read(f"/proc/{pid}/comm").strip()) and name not in KEPT_READY:
-            if name == "minidock-start" and _read(f"/proc/{_parent(pid)}/comm").strip() == "minidock-spare":
+    for pid in {pid for group in cgroups for pid in read(f"{group}/cgroup.procs").split()}:
+        if (name := read(f"/proc/{pid}/comm").strip()) and name not in KEPT_READY:
+            if name == "minidock-start" and read(f"/proc/{_parent(pid)}/comm").strip() == "minidock-spare":
                 continue
             found.add(f"{pid} {name}")
     return frozenset(found)
 
 
 def _parent(pid: str) -> str:
-    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1:2][0] if _read(f"/proc/{pid}/stat") else "0"
+    return read(f"/proc/{pid}/stat").rpartition(")")[2].split()[1:2][0] if read(f"/proc/{pid}/stat") else "0"
 
 
 def _links(paths: Paths) -> frozenset[str]:
@@ -158,7 +158,8 @@ def descriptors(scratch: str) -> frozenset[str]:
     return frozenset(f"{name} #{seen[:n].count(name)}" for n, name in enumerate(seen))
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
+    """A file of /proc or /sys; "" if what it tells of is gone."""
     try:
         return Path(path).read_text()
     except (FileNotFoundError, ProcessLookupError):

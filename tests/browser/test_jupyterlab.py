@@ -1,0 +1,95 @@
+"""As a reader does it: ``./lab`` prints an address, a browser opens it, chapter 03 runs whole, a widget moves, a check answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+LAB = Path(__file__).resolve().parents[2]
+CHAPTER = "03-namespaces.ipynb"
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+CHAPTER_TIME = 240_000  # ms; a chapter takes at most 90 s on a laptop VM, a browser and a busy machine come on top
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The address that ``./lab`` prints. Its notebooks are put back as they were afterwards."""
+    before = {p: p.read_bytes() for p in (LAB / "notebooks").glob("*.ipynb")}
+    server = subprocess.Popen(
+        [LAB / "lab", "--port", "8899"], stdout=subprocess.PIPE, text=True, start_new_session=True, cwd="/"
+    )
+    assert server.stdout is not None
+    try:
+        for line in server.stdout:
+            if found := re.search(r"http://\S+", line):
+                yield found.group()
+                break
+        else:
+            pytest.fail("./lab ended without printing an address")
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(30)
+        server.stdout.close()
+        for path, content in before.items():
+            path.write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def page(address: str) -> Iterator[Page]:
+    """The chapter, open in JupyterLab, kernel ready."""
+    with sync_playwright() as p, p.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
+        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        page.goto(address.replace("00-preflight.ipynb", CHAPTER))
+        page.locator(".jp-Notebook").first.wait_for(timeout=60_000)
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first.wait_for(timeout=60_000)
+        yield page
+
+
+def saved(address: str) -> list[dict[str, object]]:
+    """The chapter's code cells as the server has them."""
+    parts = urlsplit(address)
+    url = f"{parts.scheme}://{parts.netloc}/api/contents/{CHAPTER}?token={parse_qs(parts.query)['token'][0]}"
+    with urllib.request.urlopen(url) as answer:
+        cells = json.load(answer)["content"]["cells"]
+    return [c for c in cells if c["cell_type"] == "code" and "".join(c["source"]).strip()]
+
+
+def test_nothing_is_in_the_readers_way(page: Page) -> None:
+    assert page.locator(".jp-Dialog").count() == 0
+    assert page.locator(".jp-toast, .Toastify__toast").count() == 0
+
+
+def test_the_chapter_runs_whole(page: Page, address: str) -> None:
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("Restart Kernel and Run All Cells")).click()
+    page.locator(".jp-Dialog button.jp-mod-accept").click()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status='busy']").first.wait_for(timeout=30_000)
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first.wait_for(timeout=CHAPTER_TIME)
+    page.keyboard.press("Control+s")
+    page.locator(".jp-NotebookPanel .jp-mod-dirty, .lm-TabBar-tab.jp-mod-dirty").wait_for(state="detached", timeout=30_000)
+    cells = saved(address)
+    assert all(c["execution_count"] for c in cells)
+    outputs = [o for c in cells for o in c["outputs"]]  # type: ignore[attr-defined]
+    assert not [o["evalue"] for o in outputs if o["output_type"] == "error"]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) >= 3
+
+
+def test_a_figure_is_seen(page: Page) -> None:
+    figure = page.locator(".jp-OutputArea-output img").first
+    figure.scroll_into_view_if_needed()
+    assert figure.evaluate("image => image.complete && image.naturalWidth") > 300
+    box = figure.bounding_box()
+    assert box is not None and box["width"] > 300 and box["height"] > 150

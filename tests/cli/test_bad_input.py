@@ -1,0 +1,307 @@
+"""Mistakes that only the engine can see: docker's words and exit code, no traceback, and nothing made.
+
+Each call goes to the installed docker with a private dockerd (Debian 12's 20.10), and to us. Mistakes of the grammar alone
+are compared in ``tests/unit/cli/test_like_docker.py``, where no daemon is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sqlite3
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minidock.daemon.paths import Paths
+from tests import peers
+from tests.cli.conftest import MINIDOCK, Cli
+
+# After "run --rm --net=none" and before "busybox true", unless there is a whole command.
+SAME_OPTIONS = """
+--name 'a b'
+--name ../x
+--name a
+--name up
+--name /up
+--name $'new\\nline'
+-w relative
+-u nosuch
+-u 0:nosuch
+-m 1m
+-m 5m
+-m 20m --memory-swap 10m
+--cpus 1000
+--cpus -1
+--memory-swap 5m
+--oom-score-adj 2000
+--shm-size -1
+--stop-signal NOPE
+--sysctl kernel.foo=1
+--sysctl ../x=1
+--sysctl net/../../kernel/core_pattern=1
+--device /etc/passwd
+--device /dev/null:/dev/x:q
+--device /dev/null:../x:r
+--device-cgroup-rule 'c 1:1 z'
+--device-cgroup-rule 'c 1 r'
+--ulimit nofile=5:2
+--ulimit nosuch=5
+--cap-add NOPE
+--cap-drop NOPE
+--security-opt foo=bar
+--security-opt no-new-privileges=x
+--security-opt systempaths=x
+--log-opt foo=bar
+--log-opt mode=x
+-v relative/path:/x
+-v /tmp:/
+-v /tmp:relative
+-v /tmp:/x:zz
+-v /tmp:/x:ro,rw
+-v a:b:c:d
+-v {tmp}/loop:/x
+-v /tmp:/x -v /etc:/x
+-v /tmp:/x/../x -v /etc:/x
+-v /tmp:/..
+-v 'a b:/x'
+--mount type=bind,src=/nosuch,dst=/x
+--mount type=bind,src=rel,dst=/x
+--mount type=bind,src=/tmp,dst=x
+--mount type=bind,src=/tmp,dst=/
+--mount type=bind,src=/tmp
+--mount type=foo,src=/tmp,dst=/x
+--mount type=bind,dst=/x
+--mount type=tmpfs,src=/tmp,dst=/x
+--mount type=bind,src=/tmp,dst=/x,bind-propagation=foo
+--mount type=bind,src={tmp}/loop,dst=/x
+--mount type=npipe,src=/tmp,dst=/x
+--tmpfs /
+--tmpfs x
+--tmpfs /x:foo
+--net=nosuch
+--net=container:
+--net=container:nosuch
+--net=container:made
+--net=container:up -h x
+--net=container:up --dns 1.2.3.4
+--net=container:up --add-host a:1.2.3.4
+--pid container:nosuch
+--ipc container:nosuch
+--ipc container:up
+--ipc foo
+--uts host -h x
+--runtime nosuch
+"""
+SAME = """
+run --rm --net=none busybox nosuch
+run --rm --net=none busybox /nosuch
+run --rm --net=none busybox ./nosuch
+run --rm --net=none busybox /etc/passwd
+run --rm --net=none --entrypoint '' busybox
+run -d --net=none --restart always:3 busybox true
+create --net=none --name up busybox
+stop nosuch
+kill -s NOPE up
+kill made
+pause made
+unpause up
+rename up ''
+exec made true
+exec nosuch true
+exec up nosuch
+exec up /etc/passwd
+exec -u nosuch up true
+logs nosuch
+logs --since zz up
+top made
+top nosuch
+wait nosuch
+attach made
+attach nosuch
+inspect nosuch
+inspect -f '{{.Nope.Foo}}' up
+export nosuch
+rmi nosuch
+rmi UPPER
+history nosuch
+tag nosuch x
+tag busybox x:y:z
+import {tmp}/nosuch x
+import -c 'FOO bar' {tmp}/tar x
+ps -f nope=x
+ps -f status=foo
+ps -f exited=x
+ps -f health=foo
+ps --format {{
+images -f nope=x
+images -f dangling=x
+restart nosuch
+restart -t x up
+"""
+# Where we say it otherwise, with the same exit code unless a code is given.
+CLIENT = "docker's client parses references, ours leaves it to the engine"
+EARLY = "we find it before anything is made; docker when it starts"
+KNOWN: dict[str, tuple[str, int | None]] = {
+    "run --rm --net=none Busybox true": (CLIENT, None),
+    "run --rm --net=none '' true": (CLIENT, None),
+    "tag busybox UPPER": (CLIENT, None),
+    "run --rm --net=none busybox ''": ("an empty command is none", 125),
+    "run --rm --net=none busybox /etc": ("a directory is called one", None),
+    "run --rm --net=none -w /etc/passwd busybox true": ("the step that failed is named", None),
+    "run --rm --net=none -w /proc/self/fd/7 busybox true": ("refused by openat2, not by mkdir", None),
+    "run --rm --net=none -u 99999999999 busybox true": ("we name the number", None),
+    "run --rm --net=none --group-add nosuch busybox true": ("a small letter", None),
+    "run --rm --net=none --sysctl net.nope=1 busybox true": ("docker takes this for a missing command", 125),
+    "run --rm --net=none --sysctl net.ipv4.ip_forward=zzz busybox true": ("the step that failed is named", None),
+    "run --rm --net=none --device /nosuch busybox true": ("docker takes this for a missing command", 125),
+    "run --rm --net=none --security-opt seccomp={tmp}/bad.json busybox true": ("told when it is decoded", None),
+    "run --rm --net=none --log-opt max-size=x busybox true": (EARLY, None),
+    "run --rm --net=none --log-opt max-file=0 busybox true": (EARLY, None),
+    "run --rm --net=none -v {tmp}/file/x:/x busybox true": (EARLY, None),
+    "run --rm --net=none -v {tmp}/file:/etc busybox true": ("docker's hint, without runc's way there", None),
+    "run --rm --net=none -v {tmp}/dir:/etc/passwd busybox true": ("docker's hint, without runc's way there", None),
+    "run --rm --net=none -v /tmp:/proc busybox true": ("the same reason, without the host's paths", None),
+    "run --rm --net=none -v /tmp:/proc/x busybox true": ("the same reason, without the host's paths", None),
+    "run --rm --net=none -v /tmp:/proc/sys busybox true": ("the same reason, without the host's paths", None),
+    "run --rm --net=none -v /tmp:/sys/x busybox true": ("the step that failed is named", None),
+    "run --rm --net=none --pid container:made busybox true": ("said as for the network", None),
+    "kill nosuch": ("without \"Cannot kill container\" before a container that is not there", None),
+    "rename up made": ("without \"Error when allocating new name\" before it", None),
+    "rename nosuch other": ("docker's client adds a summary", None),
+    "load -i {tmp}/file": ("which part of the archive", None),
+}  # fmt: skip
+WRAPPING = re.compile(
+    r"failed to create shim task: |OCI runtime (create|exec) failed: |runc create failed: |"
+    r"unable to start container process: |error during container init: |exec failed: |: unknown$",
+    re.M,
+)
+
+
+class Pair:
+    """docker and minidock with the same image and the same two containers: up, which runs, and made, which never did."""
+
+    def __init__(self, docker: peers.Dockerd, cli: Cli, tmp: Path) -> None:
+        self.docker, self.cli, self.tmp = docker, cli, tmp
+
+    def words(self, call: str) -> list[str]:
+        """The call's arguments; ``$'…'`` as in a shell."""
+        text = re.sub(
+            r"\$'([^']*)'", lambda match: shlex.quote(match[1].replace("\\n", "\n")), call.replace("{tmp}", str(self.tmp))
+        )
+        return shlex.split(text)
+
+    def theirs(self, call: str) -> tuple[str, int]:
+        """What docker says, without the runtimes' wrapping, and its exit code."""
+        result = self.docker(*self.words(call), check=False, stdin=b"")
+        return said(WRAPPING.sub("", result.stderr.decode())), result.returncode
+
+    def ours(self, call: str) -> tuple[str, int]:
+        """What we say, and the exit code."""
+        result = self.cli(*self.words(call))
+        assert "Traceback" not in result.stderr, result.stderr
+        assert "internal error" not in result.stderr, result.stderr
+        return said(result.stderr), result.returncode
+
+
+def said(stderr: str) -> str:
+    """An error message without the program's name, ids, and where help is."""
+    text = re.sub(r"\n*(Run|See) '(docker|minidock) .*", "", stderr, flags=re.S)
+    return re.sub(r"\b[0-9a-f]{64}\b", "ID", re.sub(r"\b(docker|minidock)\b", "PROGRAM", text)).strip().removesuffix(".")
+
+
+def state(root: Path) -> set[str]:
+    """All that the instance has: folders, names, cgroups. Not the execs: as with docker, one that failed can be inspected."""
+    paths = Paths.of(root)
+    folders = [paths.containers, paths.tmp, paths.volumes, root / "overlay", root / "layers", paths.run]
+    found = {str(entry) for folder in folders if folder.exists() for entry in folder.iterdir()}
+    with sqlite3.connect(root / "linkgraph.db") as links:
+        found |= {str(row) for table in ("names", "refs", "addresses") for row in links.execute(f"SELECT * FROM {table}")}
+    links.close()
+    return found | {str(group) for group in Path("/sys/fs/cgroup").glob(f"*/{paths.instance}/*") if group.is_dir()}
+
+
+@pytest.fixture(scope="module")
+def pair(instance: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    tmp = tmp_path_factory.mktemp("bad")
+    (tmp / "dir").mkdir()
+    (tmp / "file").write_text("x")
+    (tmp / "loop").symlink_to("loop")
+    (tmp / "bad.json").write_text('{"defaultAction": "NOPE"}')
+    with tarfile.open(tmp / "tar", "w") as archive:
+        archive.add(tmp / "file", "file")
+    up, made = (
+        ("run", "-d", "--net=none", "--name=up", "busybox", "sleep", "1000"),
+        ("create", "--net=none", "--name=made", "busybox"),
+    )
+    with peers.dockerd(tmp_path_factory.mktemp("d")) as docker:
+        instance.ok(*made)
+        subprocess.run([MINIDOCK, "export", "-o", str(tmp / "busybox.tar"), "made"], env=instance.env, check=True)
+        docker("import", "-c", 'CMD ["sh"]', str(tmp / "busybox.tar"), "busybox")
+        instance.ok(*up)
+        docker(*up)
+        docker(*made)
+        try:
+            yield Pair(docker, instance, tmp)
+        finally:
+            instance.ok("rm", "-f", "up", "made")
+
+
+CALLS = [f"run --rm --net=none {options} busybox true" for options in SAME_OPTIONS.strip().splitlines()]
+CALLS = [re.sub("--net=none (?=--net)", "", call) for call in CALLS] + SAME.strip().splitlines()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_as_docker_says_it_and_nothing_is_made(pair: Pair, call: str) -> None:
+    before = state(pair.cli.root)
+    mine = pair.ours(call)
+    assert state(pair.cli.root) == before
+    assert mine == pair.theirs(call)
+    assert mine[1] != 0
+
+
+@pytest.mark.parametrize("call", KNOWN)
+def test_said_otherwise(pair: Pair, call: str) -> None:
+    why, code = KNOWN[call]
+    before = state(pair.cli.root)
+    mine = pair.ours(call)
+    assert state(pair.cli.root) == before
+    theirs = pair.theirs(call)
+    assert mine != theirs, f"the same now, not: {why}"
+    assert mine[1] == (theirs[1] if code is None else code)
+    assert len(mine[0].splitlines()) == 1, mine
+
+
+def test_the_comparison_can_fail(pair: Pair) -> None:
+    before = state(pair.cli.root)
+    assert pair.ours("stop nosuch") != pair.theirs("stop other")
+    assert pair.ours("create --net=none --name=extra busybox")[1] == 0
+    assert len(state(pair.cli.root) - before) >= 3  # the folder, the name, the layer
+    pair.cli.ok("rm", "extra")
+    assert state(pair.cli.root) == before
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        ((b"run", b"--rm", b"--net=none", b"busybox", b"echo", b"\xff\xfe"), 0, b"\xff\xfe\n"),
+        ((b"run", b"--rm", b"--net=none", b"-e", b"A=\xff", b"busybox", b"env"), 0, b"A=\xff\n"),
+        ((b"run", b"--rm", b"--net=none", b"--name", b"a\xff", b"busybox", b"true"), 125, b"Invalid container name"),
+        ((b"run", b"--rm", b"\xff"), 125, b"invalid reference format"),
+        ((b"inspect", b"\xff"), 1, b"invalid reference format"),
+        ((b"rm", b"\xff"), 1, b"No such container"),
+        ((b"ps", b"-f", b"name=\xff"), 0, b""),
+        ((b"run", b"--rm", b"--env-file", b"\xff", b"busybox"), 125, b"no such file or directory"),
+        ((b"import", b"/\xff"), 1, b"no such file or directory"),
+        ((b"--root", b"/proc/\xff", b"ps"), 1, b"make the state directory"),
+    ],
+)
+def test_bytes_that_are_no_text(instance: Cli, args: tuple[bytes, ...], code: int, words: bytes) -> None:
+    result = subprocess.run([os.fsencode(MINIDOCK), *args], env=instance.env, capture_output=True, check=False)
+    assert b"internal error" not in result.stderr
+    assert b"Traceback" not in result.stderr
+    assert (result.returncode, words in result.stdout + result.stderr) == (code, True), result
