@@ -11,9 +11,10 @@ with mount(2); so on an older kernel the parent steps into a mount namespace of 
 under short names on a tmpfs, mounts the overlay there, takes a detached copy of it (open_tree) and steps back. The
 namespace is gone with the last one who used it, the copy stays.
 
-When an overlay goes, the kernel first writes the *whole* file system below it to the disk (ovl_sync_fs), and whoever waits for the
-end of the container waits for that. A layer that is thrown away at the end has no need of it: ``volatile`` (Linux 5.10) leaves it
-out. The kernel notes so in the work directory and refuses the layer from then on; we know that no power cut came between.
+When an overlay goes, the kernel first writes the *whole* file system below it to the disk (ovl_sync_fs), and whoever waits
+for the end of the container waits for that. A layer that is thrown away at the end has no need of it: ``volatile`` (Linux
+5.10) leaves it out. The kernel notes so in the work directory and refuses the layer from then on; we know that no power cut
+came between.
 """
 
 from __future__ import annotations

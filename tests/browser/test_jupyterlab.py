@@ -1,4 +1,4 @@
-"""As a reader does it: ``./lab`` prints an address, a browser opens it, chapter 03 runs whole, a widget moves, a check answers."""
+"""As a reader does it: ``./lab`` prints an address, a browser opens it, chapter 03 runs, a widget moves, a check answers."""
 
 from __future__ import annotations
 

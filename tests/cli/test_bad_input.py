@@ -113,9 +113,6 @@ unpause up
 rename up ''
 exec made true
 exec nosuch true
-exec up nosuch
-exec up /etc/passwd
-exec -u nosuch up true
 logs nosuch
 logs --since zz up
 top made
@@ -171,6 +168,9 @@ KNOWN: dict[str, tuple[str, int | None]] = {
     "run --rm --net=none -v /tmp:/sys/x busybox true": ("the step that failed is named", None),
     "run --rm --net=none --pid container:made busybox true": ("said as for the network", None),
     "kill nosuch": ("without \"Cannot kill container\" before a container that is not there", None),
+    "exec up nosuch": ("dockerd 20.10 writes it into the output and ends with 126", 127),
+    "exec up /etc/passwd": ("dockerd 20.10 writes it into the output", 126),
+    "exec -u nosuch up true": ("dockerd 20.10 writes it into the output and ends with 126", 1),
     "rename up made": ("without \"Error when allocating new name\" before it", None),
     "rename nosuch other": ("docker's client adds a summary", None),
     "load -i {tmp}/file": ("which part of the archive", None),

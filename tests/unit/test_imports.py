@@ -21,7 +21,7 @@ BELOW = {
     "daemon": {"errors", "linux", "linkgraph", "libcontainer", "shim", "execdriver", "graphdriver", "graph", "networkdriver"},
     "client": {"errors", "daemon", "execdriver", "graph", "linux"},
     "cli": {"errors", "client", "daemon", "shim"},  # shim: the grammar of the detach keys
-    "lab": {"errors", "client", "linux", "libcontainer"},
+    "lab": {"errors", "client", "daemon", "linux", "libcontainer"},  # daemon: ./lab clean takes the instance away
     "types": {"client"},  # minidock/types.py, where docker-py's users look
     "": {"errors", "client", "types"},  # minidock/__init__.py
 }

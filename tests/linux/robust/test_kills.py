@@ -1,4 +1,4 @@
-"""kill -9 of everything that has a hand in a container, at any moment: what ran goes on or is over, and nothing is half done."""
+"""kill -9 of all that have a hand in a container, at any moment: what ran goes on or is over, and nothing is half done."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ NOTEBOOK = """
 import sys, time, minidock
 client = minidock.from_env()
 options = dict(network_mode="bridge", detach=True)
-ids = [client.containers.run("busybox", ["sh", "-c", f"echo begin; sleep 0.6; echo end; exit {n}"], **options).id for n in (3, 4)]
+script = "echo begin; sleep 0.6; echo end; exit {}"
+ids = [client.containers.run("busybox", ["sh", "-c", script.format(n)], **options).id for n in (3, 4)]
 print(*ids, flush=True)
 time.sleep(1000)
 """
