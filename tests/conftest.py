@@ -8,8 +8,14 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import leaks
+
+# CI runs the same examples each time; a developer's run looks for new ones.
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 # The only good reasons to skip: name → (what the machine must lack, how that is seen). A skip for any other reason, or for
 # one of these on a machine that does have it, is a failure.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,10 @@ class Engine:
             raise SystemFault.from_oserror("make the state directory", error) from error
         self.pending = Pending()
         if reconcile:
-            reconciliation.reconcile(self)
+            with ExitStack() as undo:
+                undo.callback(self.close)
+                reconciliation.reconcile(self)
+                undo.pop_all()
 
     @cached_property
     def id(self) -> str:

@@ -60,11 +60,16 @@ class Exits:
                 self._engine.links.close()  # this thread's connection
 
     def close(self) -> None:
-        """Hang up on all shims; each looks after itself from now on, also after what a thread of ours has only begun."""
-        self._closing = True
-        os.eventfd_write(self._closed, 1)
+        """Hang up on all shims; each looks after itself from now on, also after what a thread of ours has only begun.
+
+        Repeatable: a descriptor closed twice would by then be another file's.
+        """
         with self._lock:
+            if self._closing:
+                return
+            self._closing = True
             watched = dict(self._watched)
+        os.eventfd_write(self._closed, 1)
         for running in watched.values():
             running.close()
         for thread in watched:

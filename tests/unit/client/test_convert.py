@@ -107,7 +107,10 @@ def test_host_config_of_anything(options: dict[str, Any]) -> None:
     theirs = outcome(lambda: docker.types.HostConfig(version=VERSION, **options))
     if theirs in (TypeError, ValueError, KeyError, AttributeError):
         return  # docker-py fell over a value it does not check; what ours does then is its own affair
-    same(lambda: types.HostConfig(VERSION, **options), lambda: docker.types.HostConfig(version=VERSION, **options))
+    ours = outcome(lambda: types.HostConfig(VERSION, **options))
+    if isinstance(theirs, type) and isinstance(ours, type):
+        return  # of two mistakes either may be told first; one mistake alone is in HOST_CASES
+    assert ours == theirs
 
 
 @given(st.from_regex(r"-?[0-9]{0,4}(\.[0-9]{1,2})?[ bkmgtBKMGxX]{0,3}", fullmatch=True))
