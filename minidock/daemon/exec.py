@@ -8,7 +8,7 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from minidock.daemon import execs, spec, timestamps
+from minidock.daemon import execs, spec, texts, timestamps
 from minidock.daemon.container import Container, State, read_json
 from minidock.daemon.execs import Exec
 from minidock.daemon.names import lookup
@@ -35,6 +35,10 @@ def exec_create(engine: Engine, ref: str, exec_config: dict[str, Any]) -> dict[s
     if not exec_config.get("Cmd"):
         raise InvalidParameter("No exec command specified")
     directory = exec_config.get("WorkingDir") or ""
+    texts.check("Config", exec_config)
+    texts.fits(exec_config["Cmd"], exec_config.get("Env") or ())
+    texts.short("User", exec_config.get("User") or "")
+    texts.short("WorkingDir", directory)
     if directory and not directory.startswith("/"):
         raise InvalidParameter(f"the working directory '{directory}' is invalid, it needs to be an absolute path")
     for entry in exec_config.get("Env") or ():

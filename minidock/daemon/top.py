@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from minidock.daemon import texts
 from minidock.daemon.names import lookup
 from minidock.daemon.verb import verb
 from minidock.errors import Conflict, InvalidParameter, NotSupported, SystemFault
@@ -27,6 +27,7 @@ def top(engine: Engine, ref: str, ps_args: str = "-ef") -> dict[str, Any]:
     from minidock.libcontainer import cgroups
 
     ps_args = ps_args or "-ef"
+    texts.check("ps_args", ps_args)
     if _RENAMED_PID.search(" " + ps_args):
         raise InvalidParameter('specifying "pid=" is not allowed')
     container = lookup(engine, ref)
@@ -34,7 +35,7 @@ def top(engine: Engine, ref: str, ps_args: str = "-ef") -> dict[str, Any]:
     if not state.running:
         raise Conflict(f"Container {container.id} is not running")
     pids = set(cgroups.manager(container.cgroup).pids())
-    return parse(run_ps(shlex.split(ps_args)), pids)
+    return parse(run_ps(ps_args.split()), pids)  # at blanks, quotes are nothing special (moby fieldsASCII)
 
 
 def run_ps(args: list[str]) -> str:
