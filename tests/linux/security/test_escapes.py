@@ -96,17 +96,19 @@ def image(engine: Engine, name: str, links: dict[str, str], files: dict[str, byt
 
 
 @pytest.mark.parametrize("path", ["proc", "sys", "dev", "sys/fs/cgroup", "etc", "etc/hosts", "etc/resolv.conf", "dev/shm"])
-@pytest.mark.parametrize("target", ["/real", "/../../../../../../etc", "/proc/self/root", "/proc/1/root/etc"])
-def test_an_images_link_leads_no_mount_out(engine: Engine, path: str, target: str) -> None:
-    before = {name: os.lstat(name).st_mtime_ns for name in ("/etc", "/proc", "/dev", "/sys", "/etc/hosts", "/etc/resolv.conf")}
+def test_an_images_link_leads_no_mount_out(engine: Engine, path: str) -> None:
+    watched = ("/etc", "/proc", "/dev", "/sys", "/etc/hosts", "/etc/resolv.conf")
+    before = {name: os.lstat(name).st_mtime_ns for name in watched}
     mounts = Path("/proc/self/mountinfo").read_text()
-    image(engine, "linked", {path: target}, {"real/file": b"x"})
-    try:
-        output = sh(engine, "ls -d /real/file /etc/debian_version /root/.ssh /var/lib/dpkg", image="linked")
-    except MinidockError:
-        output = ""
-    assert not [line for line in output.splitlines() if line in ("/etc/debian_version", "/var/lib/dpkg")], output
-    assert {name: os.lstat(name).st_mtime_ns for name in before} == before
+    for target in ("/real", "/../../../../../../etc", "/proc/self/root", "/proc/1/root/etc"):
+        image(engine, "linked", {path: target}, {"real/file": b"x"})
+        try:
+            output = sh(engine, "ls -d /real/file /etc/debian_version /var/lib/dpkg", image="linked")
+        except MinidockError:
+            continue
+        assert "/real/file\n" in output, "a container that starts has its image's files"
+        assert not [line for line in output.splitlines() if line in ("/etc/debian_version", "/var/lib/dpkg")], output
+    assert {name: os.lstat(name).st_mtime_ns for name in watched} == before
     assert Path("/proc/self/mountinfo").read_text() == mounts
     image(engine, "linked", {}, {"real/file": b"x"})
     assert sh(engine, "ls /real", image="linked") == "file\n"  # the control: without the link it starts
