@@ -5,7 +5,7 @@ server is subclassed at the one hook that Jupyter calls when it listens ("launch
 opens a browser only where there is a screen. A taken port means the next free one (Jupyter's own retries).
 
 Kernels need root, because containers do. The server therefore runs as root, listens on 127.0.0.1 unless told otherwise,
-and always wants its token.
+and always wants its token. What it saves keeps the owner of the folder that it is saved in.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import argparse
 import os
 import secrets
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from jupyter_server.serverapp import ServerApp
 from jupyterlab.labapp import LabApp
@@ -59,12 +61,47 @@ class Lab(LabApp):  # type: ignore[misc]  # untyped base class
     serverapp_class: ClassVar[type[Any]] = Server
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse with one line for a mistake, as the rest of ``./lab`` has it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it and end."""
+        sys.stderr.write(f"lab: {message} (see ./lab help)\n")
+        sys.exit(2)
+
+
 def arguments(argv: list[str]) -> argparse.Namespace:
-    """``--ip`` and ``--port``; anything else is said in one line."""
-    parser = argparse.ArgumentParser(prog="./lab", description="JupyterLab with the chapters, on loopback.")
-    parser.add_argument("--ip", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8888, help="first port to try (default: 8888)")
-    return parser.parse_args(argv)
+    """``--ip`` and ``--port``; anything else, and an address that is not this machine's, is said in one line."""
+    parser = Parser(prog="./lab", allow_abbrev=False, add_help=False)
+    parser.add_argument("--ip", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8888)
+    args = parser.parse_args(argv)
+    if not 1 <= args.port <= 65535:
+        parser.error(f"--port wants a number from 1 to 65535, not {args.port}")
+    if reason := unusable(args.ip):
+        parser.error(f'cannot listen on --ip "{args.ip}": {reason}')
+    return args
+
+
+def unusable(ip: str) -> str:
+    """Why nothing can listen on `ip`; "" if something can."""
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(ip, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind) as probe:
+            probe.bind(where)
+    except (OSError, UnicodeError) as error:
+        return (error.strerror if isinstance(error, OSError) else "") or "not an address"
+    return ""
+
+
+def keep_owner(os_path: str, **_: object) -> None:
+    """After a save: the file, and the checkpoint beside it, belong to whom the folder belongs to."""
+    path = Path(os_path)
+    owner = path.parent.stat()
+    checkpoints = path.parent / ".ipynb_checkpoints"
+    for made in (path, checkpoints, *checkpoints.glob("*")):
+        if made.exists():
+            os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def options(args: argparse.Namespace) -> list[str]:
@@ -81,14 +118,17 @@ def options(args: argparse.Namespace) -> list[str]:
         f"--LabApp.default_url=/lab/tree/{START_PAGE}",
         "--LabApp.extension_manager=readonly",
         "--Application.log_level=ERROR",
+        "--KernelManager.transport=ipc",  # unix sockets: on loopback any user of the machine could listen in
     ]
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run until Ctrl-C."""
+    """Run until Ctrl-C, or until the terminal is closed."""
     args = arguments(sys.argv[1:] if argv is None else argv)
-    os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
-    Lab.launch_instance(options(args))
+    from traitlets.config import Config
+
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    Lab.launch_instance(options(args), config=Config({"FileContentsManager": {"post_save_hook": keep_owner}}))
 
 
 if __name__ == "__main__":
