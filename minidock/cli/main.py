@@ -127,6 +127,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # nobody reads any more: what is still buffered must not raise again at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except MemoryError:
+        complain(f"{PROGRAM}: cannot allocate memory")
+        return 125
     except Exception as error:  # noqa: BLE001 — the last resort: a fault of ours, never a traceback unless asked for
         return _fault(error)
 

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from minidock.cli import failures
@@ -67,7 +68,12 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
             exit_code = exitcode.promise(api, id, removed=config["HostConfig"]["AutoRemove"])
             api.start(id)
         except failures.caught() as error:
-            raise _refused(context, id, error) from None
+            refused = _refused(context, id, error)
+            _discard(api, id, config)
+            raise refused from None
+        except MemoryError:
+            _discard(api, id, config)
+            raise
         wanted = {name: config[f"Attach{name.title()}"] for name in ("stdout", "stderr")}
         if stream and session.pump(stream, signals, **wanted):
             return 0
@@ -76,6 +82,13 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
             return 0
         with signals.armed():
             return exit_code()
+
+
+def _discard(api: Any, id: str, config: dict[str, Any]) -> None:
+    """--rm of a container that never ran; most often a failed start has done it."""
+    if id and config["HostConfig"]["AutoRemove"]:
+        with suppress(*failures.caught()):
+            api.remove_container(id, v=True)
 
 
 def _attach(api: Any, id: str, config: dict[str, Any], detach_keys: str) -> Any:

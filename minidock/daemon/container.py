@@ -168,7 +168,9 @@ class Container:
 
     def exit_json(self) -> dict[str, Any]:
         """How the last finished run ended ({} if none has)."""
-        return read_json(self.directory / "exit.json") or {}
+        ended = read_json(self.directory / "exit.json") or {}
+        noted = self.run_json().get("exit") or {}  # where the shim put it on a full disk
+        return noted if noted.get("run", 0) > ended.get("run", 0) else ended
 
     def run_json(self) -> dict[str, Any]:
         """The last run ({} if it was never started)."""

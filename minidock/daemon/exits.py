@@ -36,7 +36,12 @@ class Exits:
         thread = threading.Thread(target=self._look_after, args=(id, run, running), name=f"exit-{id[:12]}", daemon=True)
         with self._lock:
             self._watched[thread] = running
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # no memory for a thread: we hang up, and the shim looks after itself
+            with self._lock:
+                del self._watched[thread]
+            running.close()
 
     def _look_after(self, id: str, run: int, running: Running) -> None:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sqlite3
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -14,7 +13,7 @@ R = TypeVar("R")
 
 
 def verb(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate one verb of the engine: OSError and SQLite's "disk full" become SystemFault, with the verb as the step.
+    """Decorate one verb of the engine: an OSError becomes SystemFault, with the verb as the step.
 
     TimeoutError, an OSError to Python, is an answer and passes.
     """
@@ -27,7 +26,5 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
             raise
         except OSError as error:
             raise SystemFault.from_oserror(function.__name__.replace("_", " "), error) from error
-        except sqlite3.OperationalError as error:
-            raise SystemFault(function.__name__.replace("_", " "), "linkgraph.db", 0, str(error)) from error
 
     return wrapper

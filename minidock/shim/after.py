@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -27,8 +28,20 @@ def path(config: ShimConfig, kind: str) -> str:
 
 
 def record(config: ShimConfig, kind: str, fields: dict[str, Any]) -> None:
-    """Write run.json or exit.json, whole or not at all. Raises OSError."""
-    write_atomic(path(config, kind), json.dumps({"run": config.run, **fields}), durable=config.durable)
+    """Write run.json or exit.json, whole or not at all. Raises OSError.
+
+    The container may have filled the disk; how it ended must be known all the same. Then the exit goes into run.json, as
+    ``"exit"``: that file has its block already, and what is added fits in.
+    """
+    value = {"run": config.run, **fields}
+    try:
+        write_atomic(path(config, kind), json.dumps(value), durable=config.durable)
+    except OSError as e:
+        if kind != "exit" or e.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        with open(path(config, "run"), "r+b", buffering=0) as file:
+            run = json.loads(file.read())
+            os.pwrite(file.fileno(), json.dumps({**run, "exit": value}).encode(), 0)
 
 
 def forget(config: ShimConfig) -> None:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "minidock"
 BELOW = {
     "errors": set(),
     "linux": set(),
-    "linkgraph": {"linux"},
+    "linkgraph": {"errors", "linux"},
     "libcontainer": {"errors", "linux"},
     "shim": {"errors", "linux", "libcontainer"},
     "execdriver": {"errors", "linux", "libcontainer", "shim"},

@@ -6,8 +6,11 @@ before the start, in a thread of its own, as docker's client does.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
+
+from minidock.errors import SystemFault
 
 
 def promise(api: Any, id: str, *, removed: bool) -> Callable[[], int]:
@@ -25,7 +28,10 @@ def promise(api: Any, id: str, *, removed: bool) -> Callable[[], int]:
             answer.append(error)
 
     thread = threading.Thread(target=ask, name=f"wait-{id[:12]}", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # Python's word for pthread_create(3) without memory
+        raise SystemFault("start a thread", errno=errno.ENOMEM) from error
 
     def result() -> int:
         thread.join()

@@ -54,7 +54,8 @@ def differences(before: Remains, now: Remains) -> list[str]:
     for kind in (field.name for field in fields(Remains)):
         was, is_now = getattr(before, kind), getattr(now, kind)
         found += [f"{kind}: left {line}" for line in sorted(is_now - was)]
-        found += [f"{kind}: lost {line}" for line in sorted(was - is_now)]
+        if kind != "processes":  # one that ended is nothing lost
+            found += [f"{kind}: lost {line}" for line in sorted(was - is_now)]
     return found
 
 
@@ -102,7 +103,9 @@ def _files(paths: Paths) -> frozenset[str]:
 def _furniture(paths: Paths, name: str) -> bool:
     """What an instance has once it has been used, and keeps."""
     base = os.path.basename(name)
-    return base.startswith(("zygote", "linkgraph.db")) or name.startswith((f"{paths.seccomp}/", f"{paths.root}/network"))
+    return base.startswith(("zygote", "linkgraph.db", "reserve")) or name.startswith(
+        (f"{paths.seccomp}/", f"{paths.root}/network")
+    )
 
 
 def _cgroups(paths: Paths) -> frozenset[str]:
