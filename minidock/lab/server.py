@@ -24,6 +24,8 @@ from typing import Any, ClassVar, NoReturn
 from jupyter_server.serverapp import ServerApp
 from jupyterlab.labapp import LabApp
 
+from minidock.linux import process
+
 START_PAGE = "00-preflight.ipynb"
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -48,7 +50,11 @@ class Server(ServerApp):
     """Jupyter's server, with our one line where it would launch a browser."""
 
     def launch_browser(self) -> None:
-        """Called by Jupyter once the server listens."""
+        """Called by Jupyter when all is ready but for the sockets: those are bound in the loop, in a callback before ours."""
+        self.io_loop.add_callback(self.announce)
+
+    def announce(self) -> None:
+        """Say where we are."""
         url = address(self.ip, self.port, self.identity_provider.token)
         sys.stdout.write(f"JupyterLab: {url}\n(Ctrl-C ends it)\n")
         sys.stdout.flush()
@@ -127,6 +133,7 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments(sys.argv[1:] if argv is None else argv)
     from traitlets.config import Config
 
+    process.set_parent_death_signal(signal.SIGTERM)  # ./lab waits for us; without it nobody could end us
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     Lab.launch_instance(options(args), config=Config({"FileContentsManager": {"post_save_hook": keep_owner}}))
 
