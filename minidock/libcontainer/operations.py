@@ -321,7 +321,9 @@ def _null(root: Root) -> Iterator[int]:
         try:
             own = stack.enter_context(_detached(root.open("/dev/null", resolve=RESOLVE_NO_SYMLINKS)))
             ours = os.fstat(own).st_rdev == os.makedev(1, 3) and stat.S_ISCHR(os.fstat(own).st_mode)
-        except OSError:
+        except OSError as e:
+            if e.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
             ours = False
         tree = mount.open_tree("", dirfd=own) if ours else mount.open_tree("/dev/null")
         yield stack.enter_context(_detached(tree))

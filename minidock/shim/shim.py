@@ -36,7 +36,7 @@ _STREAMS = {"stdout": protocol.STDOUT, "stderr": protocol.STDERR, "master": prot
 class Shim:
     """One container's or exec's monitor, from what the starter has handed over: a message, and descriptors by name.
 
-    `starter` is its pid: a child that is ending and has yet to be reaped.
+    `starter` is its pidfd: a child that is ending and has yet to be reaped.
     """
 
     def __init__(self, handed: dict[str, Any], fds: dict[str, int], starter: int) -> None:
@@ -66,7 +66,7 @@ class Shim:
         owner = Peer(self._loop, socket.socket(fileno=fds["connection"]), self._heard)
         owner.role = "owner"
         self._peers = {owner}
-        self._starter = process.pidfd_open(starter)
+        self._starter = starter
         self._released = self._exited = False
 
     def _first_client(self, sock: socket.socket) -> Client:

@@ -183,11 +183,12 @@ def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int
         os._exit(0)
     process.set_parent_death_signal(0)
     process.set_name("minidock-shim")
+    watched = process.pidfd_open(starter)  # what can fail comes before our word: until then the start is taken back
     channel.send(b"1")
     with _last_frame():
         handed, fds = protocol.receive(channel, max_fds=len(NAMES))
         channel.close()
-        Shim(handed, dict(zip(handed["names"], fds, strict=True)), starter).run()
+        Shim(handed, dict(zip(handed["names"], fds, strict=True)), watched).run()
 
 
 def _be_starter(
