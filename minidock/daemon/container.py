@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.daemon import proc
 from minidock.daemon.timestamps import ZERO
-from minidock.errors import ContainerNotFound
+from minidock.errors import APIError, ContainerNotFound
 from minidock.linux.files import flock, write_atomic
 
 if TYPE_CHECKING:
@@ -157,6 +157,19 @@ class Container:
             if error.filename != str(path):
                 raise
             raise ContainerNotFound(self.id) from None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """For whoever puts together what belongs to the container, without its lock. Raises ContainerNotFound if it went
+        meanwhile: what is found missing then, or was read too late, is no fault."""
+        try:
+            yield
+        except (APIError, OSError):
+            if self.directory.exists():
+                raise
+            raise ContainerNotFound(self.id) from None
+        if not self.directory.exists():
+            raise ContainerNotFound(self.id)
 
     def refresh(self) -> bool:
         """Read the record again, for whoever looks for long. False if the container is gone."""

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 def inspect(engine: Engine, ref: str, size: bool = False) -> dict[str, Any]:
     """Everything about one container; with `size` also SizeRw and SizeRootFs in bytes. Raises ContainerNotFound."""
     container = lookup(engine, ref)
+    with container.reading():
+        return everything(engine, container, size)
+
+
+def everything(engine: Engine, container: Container, size: bool) -> dict[str, Any]:
+    """The answer."""
     record, state, id = container.record, container.state(), container.id
     found = sizes(engine, container) if size else {}
     folder = container.directory

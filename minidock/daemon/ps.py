@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon import filters as filtering
@@ -14,7 +15,7 @@ from minidock.daemon.names import all_containers
 from minidock.daemon.sizes import sizes
 from minidock.daemon.timestamps import human_duration, to_ns
 from minidock.daemon.verb import verb
-from minidock.errors import ImageNotFound
+from minidock.errors import ContainerNotFound, ImageNotFound
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -41,7 +42,11 @@ def ps(
     rows = filtering.select(engine, rows, wanted)
     if limit > 0:
         rows = rows[:limit]
-    return [summary(engine, name, container, state, size) for name, container, state in rows]
+    shown = []
+    for name, container, state in rows:
+        with suppress(ContainerNotFound), container.reading():
+            shown.append(summary(engine, name, container, state, size))
+    return shown
 
 
 def summary(engine: Engine, name: str, container: Container, state: State, size: bool) -> dict[str, Any]:

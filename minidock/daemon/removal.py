@@ -6,6 +6,8 @@ this process dies in the middle, the next engine finds the folder with nobody ho
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +64,26 @@ def sweep(engine: Engine, id: str) -> None:
     remove_volumes(container)
     release_addresses(container)
     names.release(engine, id)
-    remove_tree(half)
+    remove_claimed(half)
+
+
+def remove_claimed(half: Path) -> None:
+    """Delete ``tmp/<id>``, its lock last: once that is gone, who is about to make the container may have claimed the folder
+    again (``create.claim``), and then it is no longer ours."""
+    if not half.exists():
+        return
+    with trace.step("rmtree", half):
+        for entry in list(os.scandir(half)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            elif entry.name != "lock":
+                os.unlink(entry.path)
+        (half / "lock").unlink(missing_ok=True)
+        try:
+            half.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                raise
 
 
 def remove_tree(directory: Path) -> None:

@@ -76,23 +76,32 @@ def fault(step: str) -> Iterator[None]:
 
 
 def read(path: str) -> str:
-    """The whole text of a kernel file. Raises OSError."""
+    """The whole text of a kernel file. Raises OSError; FileNotFoundError also if the cgroup is removed while we read."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     with open(fd, encoding="utf-8", errors="surrogateescape") as f:
-        return f.read()
+        try:
+            return f.read()
+        except OSError as e:
+            raise OSError(_gone(e), os.strerror(_gone(e)), path) from None
 
 
 @traced
 def write(path: str, *values: str) -> None:
-    """Write each value with a write(2) of its own: the kernel takes one setting per call. OSError names the file."""
+    """Write each value with a write(2) of its own: the kernel takes one setting per call. OSError names the file;
+    FileNotFoundError also if the cgroup is removed while we write."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         for value in values:
             os.write(fd, value.encode())
     except OSError as e:
-        raise OSError(e.errno, f"write {value!r}: {os.strerror(e.errno or 0)}", path) from None
+        raise OSError(_gone(e), f"write {value!r}: {os.strerror(_gone(e))}", path) from None
     finally:
         os.close(fd)
+
+
+def _gone(error: OSError) -> int:
+    """The error's number; ENOENT for ENODEV, which an open file of a removed cgroup answers (kernfs_fop_read_iter)."""
+    return errno.ENOENT if error.errno == errno.ENODEV else error.errno or 0
 
 
 @traced
