@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
 LAB = Path(__file__).resolve().parents[2]
 CHAPTER = "03-namespaces.ipynb"
@@ -93,3 +93,55 @@ def test_a_figure_is_seen(page: Page) -> None:
     assert figure.evaluate("image => image.complete && image.naturalWidth") > 300
     box = figure.bounding_box()
     assert box is not None and box["width"] > 300 and box["height"] > 150
+
+
+def seek(page: Page, wanted: Locator) -> Locator:
+    """Scroll down from the top until `wanted` is there: JupyterLab renders only the cells near the window."""
+    panel = page.locator(".jp-WindowedPanel-outer").first
+    panel.evaluate("panel => { panel.scrollTop = 0 }")
+    while not wanted.count():
+        before = panel.evaluate("panel => panel.scrollTop")
+        after = panel.evaluate(
+            "panel => new Promise(done => { panel.scrollBy(0, 400);"
+            " requestAnimationFrame(() => requestAnimationFrame(() => done(panel.scrollTop))) })"
+        )
+        assert after > before or wanted.count(), "not in the whole notebook"
+    wanted.first.scroll_into_view_if_needed()
+    return wanted.first
+
+
+def test_a_widget_moves(page: Page) -> None:
+    handle = seek(page, page.locator(".widget-slider .noUi-handle"))
+    area = page.locator(".jp-OutputArea", has=page.locator(".widget-slider")).first
+    picture = area.locator(".jp-OutputArea-output img").last
+    before = picture.get_attribute("src")
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "([image, before]) => image.isConnected === false || image.src !== before", arg=[picture.element_handle(), before]
+    )
+    assert area.locator(".jp-OutputArea-output img").last.get_attribute("src") != before
+
+
+def answer(page: Page, text: str) -> str:
+    """Type an answer into the first exercise's cell, run it, and what the check said."""
+    cell = seek(page, page.locator(".jp-CodeCell", has_text='check("03-own"'))
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(f'check("03-own", {text})')
+    prompt = cell.locator(".jp-InputPrompt")
+    before = prompt.inner_text()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(
+        "([prompt, before]) => /\\[\\d+\\]/.test(prompt.innerText) && prompt.innerText !== before",
+        arg=[prompt.element_handle(), before],
+    )
+    return cell.locator(".jp-OutputArea").inner_text()
+
+
+def test_a_check_answers(page: Page) -> None:
+    wrong = answer(page, '{"uts"}')
+    assert "FAIL" in wrong
+    version_2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    right = answer(page, '{"pid", "net", "ipc", "mnt", "uts"' + (', "cgroup"}' if version_2 else "}"))
+    assert "PASS" in right and "FAIL" not in right
