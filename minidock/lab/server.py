@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from jupyterlab.labapp import LabApp
 
 from minidock.linux import process
@@ -44,6 +45,16 @@ def open_browser(url: str) -> None:
     user = os.environ.get("SUDO_USER")
     command = ["sudo", "-u", user, "--preserve-env=DISPLAY,WAYLAND_DISPLAY,XAUTHORITY", opener, url] if user else [opener, url]
     subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+class Kernels(AsyncMappingKernelManager):
+    """Jupyter's kernels, with standard error in a file of their own while they run: one that is ended while it still imports
+    would leave its traceback on the reader's terminal. (What a cell writes comes to the notebook by another way.)"""
+
+    async def start_kernel(self, **options: Any) -> str:  # type: ignore[override]  # an alias of a method in the base class
+        """As Jupyter's."""
+        with open(Path(self.connection_dir) / "kernels.log", "ab") as log:
+            return str(await super().start_kernel(stderr=log, **options))
 
 
 class Server(ServerApp):
@@ -124,6 +135,7 @@ def options(args: argparse.Namespace) -> list[str]:
         f"--LabApp.default_url=/lab/tree/{START_PAGE}",
         "--LabApp.extension_manager=readonly",
         "--Application.log_level=ERROR",
+        "--ServerApp.kernel_manager_class=minidock.lab.server.Kernels",
         "--KernelManager.transport=ipc",  # unix sockets: on loopback any user of the machine could listen in
     ]
 
