@@ -18,7 +18,7 @@ import select
 import socket
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from minidock.daemon import execs, network, proc, removal, timestamps
@@ -94,7 +94,8 @@ def record_lost(container: Container, state: State) -> None:
         return
     removal.remove_cgroup(container)
     lost = {"run": state.run, "code": state.exit_code, "oom_killed": False, "error": "", "finished_at": timestamps.now()}
-    write_atomic(container.directory / "exit.json", json.dumps(lost))
+    with suppress(FileNotFoundError):  # removed meanwhile
+        write_atomic(container.directory / "exit.json", json.dumps(lost))
 
 
 def next_delay(container: Container, state: State) -> float:

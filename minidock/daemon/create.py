@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidock.daemon import mounts, names, network, remap, timestamps, validate, volumes
+from minidock.daemon import mounts, names, network, remap, removal, timestamps, validate, volumes
 from minidock.daemon.container import same_file
 from minidock.daemon.defaults import SHM_SIZE
 from minidock.daemon.merge import merge
@@ -130,7 +129,8 @@ def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image,
     half, whole = engine.paths.tmp / id, engine.paths.container(id)
     owner = root_owner(engine, record["HostConfig"])
     with ExitStack() as lock, ExitStack() as undo:
-        undo.callback(remove_folder, half, whole)
+        undo.callback(removal.remove_tree, whole)
+        undo.callback(removal.remove_claimed, half)
         claim(half, lock)
         undo.callback(names.release, engine, id)
         names.reserve(engine, id, name)
@@ -183,11 +183,3 @@ def write_record(directory: Path, record: dict[str, Any]) -> None:
         f.flush()
         if not record["HostConfig"].get("AutoRemove"):
             os.fsync(f.fileno())
-
-
-def remove_folder(*directories: Path) -> None:
-    """Delete whichever of these folders is there."""
-    for directory in directories:
-        if directory.exists():
-            with trace.step("rmtree", directory):
-                shutil.rmtree(directory)

@@ -18,7 +18,9 @@ from minidock.shim.protocol import Closed
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
-    from minidock.execdriver import Running
+    from minidock.execdriver import Exit, Running
+
+_REMEMBERED = 1024  # exits, for who asks late
 
 
 class Exits:
@@ -28,6 +30,7 @@ class Exits:
         self._engine = engine
         self._lock = threading.Lock()
         self._watched: dict[threading.Thread, Running] = {}
+        self._ended: dict[str, Exit] = {}  # the newest last
         self._closing = False
         self._closed = os.eventfd(0, os.EFD_CLOEXEC)  # readable from `close` on
 
@@ -46,11 +49,12 @@ class Exits:
     def _look_after(self, id: str, run: int, running: Running) -> None:
         try:
             try:
-                running.wait()
+                ended = running.wait()
             except (Closed, OSError):
                 return
             if self._closing:
                 return  # it was we who hung up
+            self._note(id, ended)
             after_exit.after_exit(self._engine, id, run, self._closed)
             if not self._closing:
                 running.release()
@@ -63,6 +67,17 @@ class Exits:
                 self._watched.pop(threading.current_thread(), None)
             if not self._closing:
                 self._engine.links.close()  # this thread's connection
+
+    def _note(self, id: str, ended: Exit) -> None:
+        with self._lock:
+            self._ended[id] = ended
+            if len(self._ended) > _REMEMBERED:
+                del self._ended[next(iter(self._ended))]
+
+    def ended(self, id: str) -> Exit | None:
+        """How the last run of container `id` ended, if we looked after it: also when the container is gone since (--rm)."""
+        with self._lock:
+            return self._ended.get(id)
 
     def close(self) -> None:
         """Hang up on all shims; each looks after itself from now on, also after what a thread of ours has only begun.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minidock.daemon import execs, names, volumes
 from minidock.daemon.container import Container, read_json
@@ -79,7 +80,7 @@ def remove_claimed(half: Path) -> None:
             elif entry.name != "lock":
                 os.unlink(entry.path)
         (half / "lock").unlink(missing_ok=True)
-        try:
+        try:  # not empty: who looked for its lock has made a new one, and has the folder now
             half.rmdir()
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
@@ -87,10 +88,15 @@ def remove_claimed(half: Path) -> None:
 
 
 def remove_tree(directory: Path) -> None:
-    """Delete a folder of ours, if it is there."""
+    """Delete a folder of ours, if it is there; another process may be at it too."""
     if directory.exists():
         with trace.step("rmtree", directory):
-            shutil.rmtree(directory)
+            shutil.rmtree(directory, onerror=_unless_gone)
+
+
+def _unless_gone(_function: Callable[..., Any], _path: str, problem: tuple[Any, BaseException, Any]) -> None:
+    if not isinstance(problem[1], FileNotFoundError):
+        raise problem[1]
 
 
 def remove_cgroup(container: Container) -> None:

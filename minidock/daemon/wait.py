@@ -10,10 +10,11 @@ from minidock.daemon.container import Container, State
 from minidock.daemon.names import lookup
 from minidock.daemon.verb import verb
 from minidock.daemon.watch import watch
-from minidock.errors import InvalidParameter
+from minidock.errors import ContainerNotFound, InvalidParameter
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
+    from minidock.execdriver import Exit
 
 CONDITIONS = ("not-running", "next-exit", "removed")
 
@@ -49,10 +50,10 @@ class _Waiter:
     def done(self) -> bool:
         """Look, and say whether the wait is over."""
         if not self.container.refresh():
-            return True
+            return self._gone()
         state = self.container.state()
         if not self.container.directory.exists():
-            return True  # looked at while it went: what was seen before is what counts
+            return self._gone()  # looked at while it went: what was seen before is what counts
         self.state = state
         if self.condition == "removed":
             return False
@@ -63,6 +64,23 @@ class _Waiter:
         # next-exit: a run that was not over when we came, is now
         over = self.state.run > self.first.run if not self.first.running else self.state.run >= self.first.run
         return self.state.run > 0 and over
+
+    def _gone(self) -> bool:
+        """The container was removed. If that was before we saw its end, the end is known only if it was ours to look after.
+
+        Raises ContainerNotFound rather than to make up an exit code. (One that never ran has docker's 0.)
+        """
+        if self.state.status != "exited":
+            ended = self.engine.exits.ended(self.container.id)
+            if ended is not None:
+                self._take(ended)
+            elif self.state.run:
+                raise ContainerNotFound(self.container.id)
+        return True
+
+    def _take(self, ended: Exit) -> None:
+        run, started, finished = self.state.run, self.state.started_at, ended.finished_at
+        self.state = State("exited", 0, 0, run, ended.code, ended.error, ended.oom_killed, started, finished)
 
     def sleep_at_shim(self) -> bool:
         """Sleep at the running container's shim; False if there is none to sleep at."""
@@ -76,8 +94,7 @@ class _Waiter:
         if ended is None:
             after_exit.shim_gone(self.container, self.state)
             return True
-        run, finished = self.state.run, ended.finished_at
-        self.state = State("exited", 0, 0, run, ended.code, ended.error, ended.oom_killed, self.state.started_at, finished)
+        self._take(ended)
         return True
 
     def left(self) -> float | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from minidock.daemon.engine import Engine
 from minidock.errors import APIError
 from tests.linux.robust import remains
 
+MINIDOCK = str(Path(sys.executable).parent / "minidock")
 PROCESSES = 8
 Outcome = str  # "" when it worked, else "Class: explanation"
 
@@ -169,3 +172,33 @@ def test_addresses_are_given_once(root: Path) -> None:
         for id in ids:
             rm.rm(engine, id, force=True)
     assert remains.settled(root, before) == []
+
+
+def test_exit_codes_of_run_rm(root: Path) -> None:
+    """The container is gone a moment after its end: the command that waits for it knows the exit code all the same."""
+    before = look(root)
+    environment = {**os.environ, "MINIDOCK_ROOT": str(root)}
+    command = [MINIDOCK, "run", "--rm", "--net=none", "busybox", "sh", "-c", "exit 5"]
+    for _ in range(5):
+        processes = [subprocess.Popen(command, env=environment) for _ in range(PROCESSES)]
+        assert [process.wait() for process in processes] == [5] * PROCESSES
+    assert remains.settled(root, before) == []
+
+
+def test_waiting_for_what_is_removed_at_once(root: Path) -> None:
+    """In another process there is an exit code, or no such container; never a made-up code."""
+
+    def job(engine: Engine, number: int) -> None:
+        if number == 0:
+            start.start(engine, "brief")
+            wait.wait(engine, "brief", "removed", timeout=20)
+        else:
+            assert wait.wait(engine, "brief", "removed", timeout=20)["StatusCode"] == 5
+
+    for _ in range(5):
+        with Engine(root) as engine:
+            config = {"Image": "busybox", "Cmd": ["sh", "-c", "exit 5"]}
+            create.create(engine, config, {"NetworkMode": "none", "AutoRemove": True}, "brief")
+        outcomes = at_once(root, job)
+        assert outcomes[0] == ""
+        assert all(outcome == "" or outcome.startswith("ContainerNotFound") for outcome in outcomes), outcomes
