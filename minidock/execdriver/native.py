@@ -24,6 +24,11 @@ from minidock.shim.version import version
 
 _GONE = (errno.ENOENT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
 _FAILURES = {"not-found": errors.CommandNotFound, "not-executable": errors.CommandNotExecutable}
+_ATTEMPTS = 3
+
+
+class _NotHeard(Exception):
+    """Nobody took the request: nothing was begun, and another zygote may be asked."""
 
 
 class Native:
@@ -135,9 +140,25 @@ class Native:
             "wait_go": on_created is not None,
             "trace": _trace_request(),
         }
+        for _ in range(_ATTEMPTS):
+            with suppress(_NotHeard):
+                return self._attempt(request, shim, attach, on_created, lock)
+        raise errors.SystemFault("start", "", 0, "no zygote stays alive for long enough")
+
+    def _attempt(
+        self,
+        request: dict[str, Any],
+        shim: ShimConfig,
+        attach: socket.socket | None,
+        on_created: Callable[[int], None] | None,
+        lock: int,
+    ) -> Process:
         sock = self._zygote()
         try:
-            return self._converse(sock, request, shim, attach, on_created, lock)
+            event = self._ask(sock, request, (*((attach.fileno(),) if attach else ()), *((lock,) if lock >= 0 else ())))
+            if attach:
+                attach.close()
+            return self._converse(sock, event, shim, on_created)
         except BaseException:
             # Before "started" the hang-up makes the shim take everything back; whoever gets the error finds that done.
             with sock, suppress(OSError):
@@ -150,21 +171,25 @@ class Native:
             self._version = self._version or version()
             return spawn.connect(self._run_dir, self._instance, self._version, self._python)
 
-    def _converse(
-        self,
-        sock: socket.socket,
-        request: dict[str, Any],
-        shim: ShimConfig,
-        attach: socket.socket | None,
-        on_created: Callable[[int], None] | None,
-        lock: int,
-    ) -> Process:
+    def _ask(self, sock: socket.socket, request: dict[str, Any], fds: tuple[int, ...]) -> dict[str, Any]:
+        """Send the request; returns the first event. Raises _NotHeard, SystemFault.
+
+        A zygote may die between our connect and its accept. The kernel then answers with a reset, as it does when the request
+        lies unread; who has read it and dies leaves an end of file (unix(7), net/unix/af_unix.c).
+        """
         try:
             with trace.step("request", request["op"]):
-                protocol.send(sock, request, (*((attach.fileno(),) if attach else ()), *((lock,) if lock >= 0 else ())))
-            if attach:
-                attach.close()
-            event = _event(sock)
+                protocol.send(sock, request, fds)
+            return _event(sock)
+        except (BrokenPipeError, ConnectionResetError) as e:
+            raise _NotHeard from e
+        except ConnectionError as e:
+            raise errors.SystemFault("start", "", 0, "the shim ended without a word") from e
+
+    def _converse(
+        self, sock: socket.socket, event: dict[str, Any], shim: ShimConfig, on_created: Callable[[int], None] | None
+    ) -> Process:
+        try:
             if event["event"] == "created" and on_created:
                 on_created(event["pid"])
                 with trace.step("go", str(event["pid"])):

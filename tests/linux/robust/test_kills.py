@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,7 +20,8 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon import create, inspect, kill, logs, pause, ps, rm, start, stop, wait
+from minidock import errors
+from minidock.daemon import create, inspect, kill, logs, pause, ps, rm, run, start, stop, wait
 from minidock.daemon import exec as exec_verb
 from minidock.daemon.container import Container
 from minidock.daemon.engine import Engine
@@ -131,6 +133,49 @@ def test_the_zygote_and_its_helpers(engine: Engine, who: str) -> None:
     assert remains.settled(engine.paths.root, before, ignore=("fds",)) == []
 
 
+def test_a_start_after_the_zygotes_death(engine: Engine) -> None:
+    """Its spare dies a moment later, and may still be at the socket: who meets it asks the next one."""
+    before = remains.look(engine)
+    for _ in range(15):
+        for pid in engine.execdriver.versions().values():  # type: ignore[attr-defined]
+            os.kill(pid, signal.SIGKILL)
+        id = started(engine, "sh", "-c", "exit 9")
+        assert wait.wait(engine, id, timeout=20)["StatusCode"] == 9
+        rm.rm(engine, id)
+    assert remains.settled(engine.paths.root, before, ignore=("fds",)) == []
+
+
+def test_the_zygote_during_starts(root: Path) -> None:
+    """Killed at any moment while containers are started: a start works, or fails as one SystemFault and leaves nothing."""
+    with Engine(root) as engine:
+        before = remains.look(engine)
+        stopping = threading.Event()
+        moments = random.Random(4)
+
+        def killer() -> None:
+            while not stopping.wait(moments.uniform(0.005, 0.05)):
+                for pid in engine.execdriver.versions().values():  # type: ignore[attr-defined]
+                    os.kill(pid, signal.SIGKILL)
+
+        thread = threading.Thread(target=killer)
+        thread.start()
+        worked = 0
+        try:
+            for _ in range(30):
+                try:
+                    config = {"Image": "busybox", "Cmd": ["sh", "-c", "exit 9"]}
+                    ended = run.run(engine, config, {"NetworkMode": "bridge", "AutoRemove": True})
+                except errors.SystemFault:
+                    continue
+                worked += 1
+                assert ended.exit_code == 9
+        finally:
+            stopping.set()
+            thread.join()
+    assert worked
+    assert remains.settled(root, before) == []
+
+
 @pytest.mark.parametrize("state", ["running", "paused", "other user", "remapped"])
 def test_the_shim(root: Path, state: str) -> None:
     """The container ends with it, also where the kernel forgot that it should; the end is written down, nothing is left."""
@@ -139,17 +184,17 @@ def test_the_shim(root: Path, state: str) -> None:
         # su is a change of user: it clears PR_SET_PDEATHSIG, which is how the kernel would have ended the container
         command = ("su", "nobody", "-s", "/bin/sh", "-c", "sleep 1000") if state == "other user" else ("sleep", "1000")
         id = started(engine, *command, **({"UsernsMode": "remap"} if state == "remapped" else {}))
-        run = Container.load(engine, id).run_json()
+        record = Container.load(engine, id).run_json()
         if state == "other user":
-            remains.eventually(lambda: "Uid:\t0" not in remains.read(f"/proc/{run['pid']}/status"), "it is somebody else")
+            remains.eventually(lambda: "Uid:\t0" not in remains.read(f"/proc/{record['pid']}/status"), "it is somebody else")
         if state == "paused":
             pause.pause(engine, id)
         engine.exits.close()  # nobody watches: the next engine has to see it
-    killed(run["shim_pid"])
+    killed(record["shim_pid"])
     with Engine(root) as engine:
         assert wait.wait(engine, id, timeout=20)["StatusCode"] == 137
         assert inspect.inspect(engine, id)["State"]["Status"] == "exited"
-        assert not Path(f"/proc/{run['pid']}").exists() or remains.read(f"/proc/{run['pid']}/stat").split()[2] == "Z"
+        assert not Path(f"/proc/{record['pid']}").exists() or remains.read(f"/proc/{record['pid']}/stat").split()[2] == "Z"
         start.start(engine, id)
         assert inspect.inspect(engine, id)["State"]["Running"]
         rm.rm(engine, id, force=True)
@@ -161,10 +206,10 @@ def test_an_orphan_can_be_ended(engine: Engine, verb: str) -> None:
     """`stop`, `rm -f` and `kill` of a container whose shim was killed and which the kernel let live."""
     before = remains.look(engine)
     id = started(engine, "su", "nobody", "-s", "/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done")
-    run = Container.load(engine, id).run_json()
-    remains.eventually(lambda: "Uid:\t0" not in remains.read(f"/proc/{run['pid']}/status"), "it is somebody else")
+    record = Container.load(engine, id).run_json()
+    remains.eventually(lambda: "Uid:\t0" not in remains.read(f"/proc/{record['pid']}/status"), "it is somebody else")
     engine.exits.close()
-    killed(run["shim_pid"])
+    killed(record["shim_pid"])
     verbs: dict[str, Callable[[], Any]] = {
         "stop": lambda: stop.stop(engine, id, 1),
         "rm": lambda: rm.rm(engine, id, force=True),
