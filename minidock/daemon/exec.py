@@ -8,7 +8,7 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from minidock.daemon import execs, spec, texts, timestamps
+from minidock.daemon import execs, remap, spec, texts, timestamps
 from minidock.daemon.container import Container, State, read_json
 from minidock.daemon.execs import Exec
 from minidock.daemon.names import lookup
@@ -133,15 +133,10 @@ def configure(engine: Engine, container: Container, state: State, exec: Exec) ->
         rlimits=tuple(Rlimit(limit["Name"], limit.get("Soft", 0), limit.get("Hard", 0)) for limit in limits),
     )
     try:
-        remapped = in_user_namespace(state.pid)
+        remapped = remap.in_user_namespace(state.pid)
     except FileNotFoundError:  # it has ended since we looked
         raise Conflict(f"Container {container.id} is not running") from None
     return ExecConfig(container.id, state.pid, state.pid_start, process, container.cgroup, remapped)
-
-
-def in_user_namespace(pid: int) -> bool:
-    """Whether process `pid` is in another user namespace than we (user_namespaces(7))."""
-    return os.stat(f"/proc/{pid}/ns/user").st_ino != os.stat("/proc/self/ns/user").st_ino
 
 
 def shim_config(engine: Engine, exec: Exec, detach_keys: str) -> ShimConfig:

@@ -6,6 +6,7 @@ Without such a line, 65536 ids from 100000 on: what Debian's useradd would give 
 from __future__ import annotations
 
 import functools
+import os
 
 from minidock.daemon.defaults import REMAP_BASE, REMAP_SIZE, REMAP_USER
 from minidock.errors import InvalidParameter
@@ -38,3 +39,8 @@ def id_maps(remap: str) -> tuple[tuple[IdMap, ...], tuple[IdMap, ...]]:
     user, _, group = remap.partition(":")
     user = REMAP_USER if user in ("", "default", "remap") else user
     return id_map("/etc/subuid", user), id_map("/etc/subgid", group or user)
+
+
+def in_user_namespace(pid: int) -> bool:
+    """Whether process `pid` is in another user namespace than we (user_namespaces(7)). FileNotFoundError: it has ended."""
+    return os.stat(f"/proc/{pid}/ns/user").st_ino != os.stat("/proc/self/ns/user").st_ino

@@ -119,7 +119,7 @@ def namespaces(config: dict[str, Any], host_config: dict[str, Any], facts: Facts
         net=joined.get("net") or (HOST if network == "host" else NEW),
         ipc=joined.get("ipc") or (HOST if host_config.get("IpcMode") == "host" else NEW),
         uts=HOST if host_config.get("UTSMode") == "host" else NEW,
-        user=NEW if facts.uid_map else HOST,
+        user=joined.get("user") or (NEW if facts.uid_map else HOST),
         cgroup=NEW if cgroup == "private" else HOST,
         time=NEW if host_config.get("TimeNamespace") else HOST,
     )
@@ -131,7 +131,7 @@ def sysctls(host_config: dict[str, Any], spaces: Namespaces) -> tuple[tuple[str,
     default: dict[str, str] = {}
     if spaces.net == NEW:
         default["net.ipv4.ip_unprivileged_port_start"] = "0"
-        if spaces.user != NEW:
+        if spaces.user == HOST:
             default["net.ipv4.ping_group_range"] = "0 2147483647"
     return tuple(sorted({**default, **(host_config.get("Sysctls") or {})}.items()))
 
@@ -160,7 +160,9 @@ def _ipc_mounts(host_config: dict[str, Any], facts: Facts) -> list[Mount]:
     mode, joined = host_config.get("IpcMode") or "private", dict(facts.joined)
     size = host_config.get("ShmSize") or defaults.SHM_SIZE
     if mode == "host":
-        return [defaults.MQUEUE, Mount("/dev/shm", "bind", "/dev/shm", ("rbind", "nosuid", "noexec", "nodev"))]
+        # The host's message queues cannot be mounted from a user namespace that does not own them (mq_overview(7)).
+        queues = [] if facts.uid_map else [defaults.MQUEUE]
+        return [*queues, Mount("/dev/shm", "bind", "/dev/shm", ("rbind", "nosuid", "noexec", "nodev"))]
     if "ipc" in joined:
         other = f"/proc/{joined['ipc']}/root/dev/shm"
         return [defaults.MQUEUE, Mount("/dev/shm", "bind", other, ("bind", "nosuid", "noexec", "nodev"))]

@@ -171,7 +171,11 @@ def seccomp(engine: Engine, security: SecurityOptions, bounding: tuple[str, ...]
 
 
 def joined(engine: Engine, container: Container) -> tuple[tuple[str, int], ...]:
-    """(namespace, host pid) of the containers whose namespaces this one shares. They must run."""
+    """(namespace, host pid) of the containers whose namespaces this one shares. They must run.
+
+    A namespace gives rights only to those in the user namespace that owns it, so that one is shared along, as docker does
+    (moby ``WithNamespaces``).
+    """
     modes = {"net": "NetworkMode", "ipc": "IpcMode", "pid": "PidMode"}
     found = []
     for kind, key in modes.items():
@@ -183,6 +187,11 @@ def joined(engine: Engine, container: Container) -> tuple[tuple[str, int], ...]:
             what = {"net": "network", "ipc": "IPC", "pid": "PID"}[kind]
             raise Conflict(f"cannot join {what} of a non running container: {id}")
         found.append((kind, other.pid))
+    if found and remapped(engine, container.host_config):
+        owner = found[0][1]
+        if not remap.in_user_namespace(owner):
+            raise Conflict("cannot join a container that runs in the host's user namespace when user namespaces are enabled")
+        found.append(("user", owner))
     return tuple(found)
 
 
