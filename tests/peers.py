@@ -27,8 +27,11 @@ class Dockerd:
     pid: int
 
     def __call__(self, *args: str, check: bool = True, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-        """``docker ARGS`` against this engine; output captured."""
-        return subprocess.run(["docker", "-H", self.host, *args], check=check, input=stdin, capture_output=True, timeout=120)
+        """``docker ARGS`` against this engine; output captured. With `check`, RuntimeError in docker's words if it fails."""
+        done = subprocess.run(["docker", "-H", self.host, *args], input=stdin, capture_output=True, timeout=120)
+        if check and done.returncode:
+            raise RuntimeError(f"docker {args[0]}: exit {done.returncode}: {done.stderr.decode(errors='replace')}")
+        return done
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -86,9 +86,10 @@ class Scratch:
     def discard(self, path: str) -> None:
         """Delete the tree `path` (renamed out of sight first when it lies elsewhere). Nothing there is fine."""
         grave = self.name("removed")
-        os.mkdir(grave, 0o700)
-        with suppress(FileNotFoundError):
-            os.rename(path, os.path.join(grave, "0"))
+        try:
+            os.rename(path, grave)
+        except FileNotFoundError:
+            return
         remove_tree(grave)
 
     def close(self) -> None:

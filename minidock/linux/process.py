@@ -30,7 +30,7 @@ PR_SET_NAME = 15
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 _UINT_MAX = 0xFFFFFFFF
-_GLIBC_SIGNALS = (32, 33)  # SIGCANCEL, SIGSETXID (glibc's sysdeps/unix/sysv/linux/internal-signals.h)
+_UNCHANGEABLE = (signal.SIGKILL, signal.SIGSTOP)
 _DEFAULT_ACTION = bytes(32)  # the kernel's struct sigaction: SIG_DFL, no flags, no mask
 
 
@@ -219,12 +219,10 @@ def reset_signals() -> None:
     """Give every signal its default action and unblock all.
 
     An execve puts handlers back by itself, but keeps what is *ignored* and what is blocked (execve(2)): Python ignores
-    SIGPIPE and SIGXFSZ, nohup SIGHUP, and a container's shell pipeline would inherit it. Two signals glibc keeps for itself
-    and hides from Python; its posix_spawn(3) starts programs with both ignored.
+    SIGPIPE and SIGXFSZ, nohup SIGHUP, and a container's shell pipeline would inherit it. The kernel is asked directly: signals
+    32 and 33 glibc keeps for itself and hides from Python, and its posix_spawn(3) starts programs with both ignored.
     """
-    for number in signal.valid_signals():
-        if signal.getsignal(number) == signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-    for hidden in _GLIBC_SIGNALS:
-        syscall("rt_sigaction", hidden, _DEFAULT_ACTION, None, 8)
+    for number in range(1, signal.NSIG):
+        if number not in _UNCHANGEABLE:
+            syscall("rt_sigaction", number, _DEFAULT_ACTION, None, 8)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

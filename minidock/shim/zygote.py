@@ -179,6 +179,8 @@ def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int
         connection.close()
     if end >= 0:
         os.close(end)
+    if connection is None:
+        Shim.rehearse()
     if not channel.recv(1):
         os._exit(0)
     process.set_parent_death_signal(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -30,11 +31,15 @@ def bundle(where: Path, args: list[str]) -> Path:
 
 
 class Worker:
-    """Times whole commands, from outside; see ``worker.py``."""
+    """Times whole commands, from outside; see ``worker.py``. `root` is the instance that our own command works on."""
+
+    def __init__(self, root: Path) -> None:
+        self._environment = {**os.environ, "MINIDOCK_ROOT": str(root)}
 
     def __enter__(self) -> Worker:
         command = ["unshare", "-m", sys.executable, str(Path(__file__).with_name("worker.py"))]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._process = subprocess.Popen(command, **pipes, text=True, env=self._environment)
         return self
 
     def time(self, *argv: str, expect: int = 0) -> float:

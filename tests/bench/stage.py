@@ -31,6 +31,7 @@ class Stage:
         self._stack.callback(teardown, self.root)
         self._stack.callback(os.environ.__setitem__, "MINIDOCK_ROOT", os.environ.get("MINIDOCK_ROOT", ""))
         os.environ["MINIDOCK_ROOT"] = str(self.root)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # commands are measured as users have them: compiled before
         bootstrap(self.client.api.engine.images, lambda line: None)
         return self
 
@@ -47,7 +48,7 @@ class Stage:
     @cached_property
     def worker(self) -> Worker:
         """Times whole commands."""
-        return self._stack.enter_context(Worker())
+        return self._stack.enter_context(Worker(self.root))
 
     @cached_property
     def bundle(self) -> Path:
