@@ -19,8 +19,9 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import IO, Any, ClassVar, NoReturn
 
+from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from jupyterlab.labapp import LabApp
@@ -51,10 +52,11 @@ class Kernels(AsyncMappingKernelManager):
     """Jupyter's kernels, with standard error in a file of their own while they run: one that is ended while it still imports
     would leave its traceback on the reader's terminal. (What a cell writes comes to the notebook by another way.)"""
 
+    log_file: ClassVar[IO[bytes]]  # open as long as the server runs: a restart uses it again
+
     async def start_kernel(self, **options: Any) -> str:  # type: ignore[override]  # an alias of a method in the base class
         """As Jupyter's."""
-        with open(Path(self.connection_dir) / "kernels.log", "ab") as log:
-            return str(await super().start_kernel(stderr=log, **options))
+        return str(await super().start_kernel(stderr=self.log_file, **options))
 
 
 class Server(ServerApp):
@@ -135,7 +137,6 @@ def options(args: argparse.Namespace) -> list[str]:
         f"--LabApp.default_url=/lab/tree/{START_PAGE}",
         "--LabApp.extension_manager=readonly",
         "--Application.log_level=ERROR",
-        "--ServerApp.kernel_manager_class=minidock.lab.server.Kernels",
         "--KernelManager.transport=ipc",  # unix sockets: on loopback any user of the machine could listen in
     ]
 
@@ -147,7 +148,11 @@ def main(argv: list[str] | None = None) -> None:
 
     process.set_parent_death_signal(signal.SIGTERM)  # ./lab waits for us; without it nobody could end us
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    Lab.launch_instance(options(args), config=Config({"FileContentsManager": {"post_save_hook": keep_owner}}))
+    runtime = Path(jupyter_runtime_dir())
+    runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(runtime / "kernels.log", "ab") as Kernels.log_file:
+        ours = {"FileContentsManager": {"post_save_hook": keep_owner}, "ServerApp": {"kernel_manager_class": Kernels}}
+        Lab.launch_instance(options(args), config=Config(ours))
 
 
 if __name__ == "__main__":
