@@ -80,7 +80,7 @@ class Shim:
             protocol.send(ours, message, (ours.fileno(),) * len(names))
             handed, fds = protocol.receive(theirs, max_fds=len(names))
         shim = cls(handed, dict(zip(names, fds, strict=True)) | {"pidfd": -1}, -1)
-        shim._streams.close()
+        os.close(fds[names.index("stdout")])
         shim._listener.close()
         for peer in shim._peers:
             peer.close()

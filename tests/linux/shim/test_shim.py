@@ -363,28 +363,28 @@ def test_after_exit(instance: Instance, what: str) -> None:
 # -- kill -9
 
 
-def test_the_zygote_dies_and_nothing_else(instance: Instance) -> None:
-    c = instance.container("sh", "-c", "read x; echo $x; exit 6", open_stdin=True)
+def test_the_zygote_dies_and_nothing_else(own_instance: Instance) -> None:
+    c = own_instance.container("sh", "-c", "read x; echo $x; exit 6", open_stdin=True)
     with c.start() as process:
-        (zygote,) = instance.driver.versions().values()
+        (zygote,) = own_instance.driver.versions().values()
         os.kill(zygote, signal.SIGKILL)
         wait_until_gone([zygote])
-        assert instance.container("true").run() == 0, "the next start brings a new zygote"
-        assert zygote not in instance.driver.versions().values()
-        with instance.driver.attach(c.socket, stdin=True, stdout=False, stderr=False) as client:
+        assert own_instance.container("true").run() == 0, "the next start brings a new zygote"
+        assert zygote not in own_instance.driver.versions().values()
+        with own_instance.driver.attach(c.socket, stdin=True, stdout=False, stderr=False) as client:
             client.sendall(b"alive\n")
             assert process.wait(10).code == 6
         process.release()
     assert c.logged() == "alive\n"
 
 
-def test_the_zygote_goes_with_its_socket(instance: Instance) -> None:
-    instance.container("true").run()  # its spare may have served one more start after a zygote's death
-    (zygote,) = instance.driver.versions().values()
-    (path,) = instance.run_dir.glob("zygote-*.sock")
+def test_the_zygote_goes_with_its_socket(own_instance: Instance) -> None:
+    own_instance.container("true").run()  # its spare may have served one more start after a zygote's death
+    (zygote,) = own_instance.driver.versions().values()
+    (path,) = own_instance.run_dir.glob("zygote-*.sock")
     path.unlink()
     wait_until_gone([zygote])
-    assert instance.container("true").run() == 0
+    assert own_instance.container("true").run() == 0
 
 
 def test_a_killed_shim_takes_its_container_along(instance: Instance) -> None:
