@@ -18,13 +18,16 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, ClassVar, NoReturn
 
 from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from jupyterlab.labapp import LabApp
+from traitlets import default
 
 from minidock.linux import process
 
@@ -59,8 +62,24 @@ class Kernels(AsyncMappingKernelManager):
         return str(await super().start_kernel(stderr=self.log_file, **options))
 
 
+class Files(AsyncLargeFileManager):
+    """Jupyter's files, each with the owner of its folder: root saves, and the checkout is somebody's."""
+
+    @default("post_save_hook")
+    def _keep_owner(self) -> Callable[..., None]:
+        return keep_owner
+
+
 class Server(ServerApp):
-    """Jupyter's server, with our one line where it would launch a browser."""
+    """Jupyter's server with our kernels and files, and our one line where it would launch a browser."""
+
+    @default("kernel_manager_class")
+    def _kernels(self) -> type[Kernels]:
+        return Kernels
+
+    @default("contents_manager_class")
+    def _files(self) -> type[Files]:
+        return Files
 
     def launch_browser(self) -> None:
         """Called by Jupyter when all is ready but for the sockets: those are bound in the loop, in a callback before ours."""
@@ -144,15 +163,12 @@ def options(args: argparse.Namespace) -> list[str]:
 def main(argv: list[str] | None = None) -> None:
     """Run until Ctrl-C, or until the terminal is closed."""
     args = arguments(sys.argv[1:] if argv is None else argv)
-    from traitlets.config import Config
-
     process.set_parent_death_signal(signal.SIGTERM)  # ./lab waits for us; without it nobody could end us
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     runtime = Path(jupyter_runtime_dir())
     runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(runtime / "kernels.log", "ab") as Kernels.log_file:
-        ours = {"FileContentsManager": {"post_save_hook": keep_owner}, "ServerApp": {"kernel_manager_class": Kernels}}
-        Lab.launch_instance(options(args), config=Config(ours))
+        Lab.launch_instance(options(args))
 
 
 if __name__ == "__main__":

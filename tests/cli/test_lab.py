@@ -6,6 +6,7 @@ tried on single functions of the script, sourced in a copy of the checkout.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -294,6 +295,24 @@ def test_a_taken_port_is_the_next_one(ready: Path) -> None:
             terminal.type("\x03")
             assert terminal.exit_code() in (0, 130)
     assert port < used <= port + 50
+
+
+def test_what_the_server_saves_keeps_the_owner_of_its_folder(tmp_path: Path) -> None:
+    from minidock.lab.server import Files
+
+    os.chown(tmp_path, 12345, 23456)
+    files = Files(root_dir=str(tmp_path))
+    notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+    async def save_and_keep() -> None:
+        await files.save({"type": "notebook", "format": "json", "content": notebook}, "new.ipynb")
+        await files.create_checkpoint("new.ipynb")
+        await files.save({"type": "notebook", "format": "json", "content": notebook}, "new.ipynb")
+
+    asyncio.run(save_and_keep())
+    made = list(tmp_path.rglob("*"))
+    assert len(made) == 3  # the notebook, the checkpoints' folder and a checkpoint
+    assert {(p.stat().st_uid, p.stat().st_gid) for p in made} == {(12345, 23456)}
 
 
 # -- clean --
