@@ -193,6 +193,9 @@ class Container:
         """Work out what the container is doing now. See the drawing above."""
         run = self.run_json()
         if not run:
+            ended = self.exit_json()
+            if ended:  # a later start was taken back, and its run.json with it
+                return self._ended(int(ended["run"]), str(ended["finished_at"]), ended)
             failed = self.record.get("StartError") or {}
             return State("created", exit_code=failed.get("ExitCode", 0), error=failed.get("Error", ""))
         number, started = int(run["run"]), str(run["started_at"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon import after_exit
@@ -68,15 +70,22 @@ class _Waiter:
     def _gone(self) -> bool:
         """The container was removed. If that was before we saw its end, the end is known only if it was ours to look after.
 
-        Raises ContainerNotFound rather than to make up an exit code. (One that never ran has docker's 0.)
+        Raises ContainerNotFound rather than to make up an exit code. (Without --rm, one that never ran has docker's 0.)
         """
         if self.state.status != "exited":
             ended = self.engine.exits.ended(self.container.id)
             if ended is not None:
                 self._take(ended)
-            elif self.state.run:
+            elif self.state.run or self.container.host_config.get("AutoRemove"):
+                self._let_it_finish()
                 raise ContainerNotFound(self.container.id)
+        self._let_it_finish()
         return True
+
+    def _let_it_finish(self) -> None:
+        """Whoever removes it holds its lock until its name and addresses are free, too."""
+        with suppress(FileNotFoundError), open(self.engine.paths.tmp / self.container.id / "lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
 
     def _take(self, ended: Exit) -> None:
         run, started, finished = self.state.run, self.state.started_at, ended.finished_at

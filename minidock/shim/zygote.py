@@ -199,7 +199,9 @@ def _be_starter(
     """In the shim's fork: take a connection, carry out its request, hand over."""
     if connection is None:
         rehearse()
+        watched = process.pidfd_open(zygote)
         connection = _wait_for_connection(listener)
+        _live_as_long_as(watched)
         os.close(end)
     process.set_name("minidock-start")
     listener.close()
@@ -222,6 +224,14 @@ def _wait_for_connection(listener: socket.socket) -> socket.socket:
         poll.poll()
         with suppress(BlockingIOError):  # the zygote may have been faster
             return listener.accept()[0]
+
+
+def _live_as_long_as(zygote: int) -> None:
+    """Our shim dies with the zygote, and we with it: soon, but not at once. Do not take a request in between: an unread one
+    tells the engine that nothing was begun. `zygote` is a pidfd."""
+    if select.select([zygote], [], [], 0)[0]:
+        os._exit(0)
+    os.close(zygote)
 
 
 def _die_with(parent: int) -> None:

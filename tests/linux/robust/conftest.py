@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,13 @@ def busybox_tar() -> bytes:
     return b"".join(iter(lambda: tar.read(1 << 16), b""))
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory, busybox_tar: bytes) -> Iterator[Path]:
+@contextmanager
+def instance(folder: Path, tar: bytes) -> Iterator[Path]:
     """The state root of an instance with busybox. Zygote, bridge and parent cgroup are there: they stay, and are no leak."""
-    root = tmp_path_factory.mktemp("robust") / "root"
+    root = folder / "root"
     try:
         with Engine(root) as engine:
-            install_busybox(engine, busybox_tar)
+            install_busybox(engine, tar)
             for mode in ("none", "bridge"):
                 id = str(create.create(engine, {"Image": "busybox", "Cmd": ["true"]}, {"NetworkMode": mode})["Id"])
                 start.start(engine, id)
@@ -35,6 +36,20 @@ def root(tmp_path_factory: pytest.TempPathFactory, busybox_tar: bytes) -> Iterat
         yield root
     finally:
         teardown(root)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, busybox_tar: bytes) -> Iterator[Path]:
+    """The file's instance."""
+    with instance(tmp_path_factory.mktemp("robust"), busybox_tar) as root:
+        yield root
+
+
+@pytest.fixture
+def own_root(tmp_path: Path, busybox_tar: bytes) -> Iterator[Path]:
+    """An instance for one test alone: one that makes new zygotes."""
+    with instance(tmp_path, busybox_tar) as root:
+        yield root
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ def test_waiting_for_what_is_removed_at_once(root: Path) -> None:
     def job(engine: Engine, number: int) -> None:
         if number == 0:
             start.start(engine, "brief")
-            wait.wait(engine, "brief", "removed", timeout=20)
+            engine.exits.close()
         else:
             assert wait.wait(engine, "brief", "removed", timeout=20)["StatusCode"] == 5
 
@@ -200,5 +200,4 @@ def test_waiting_for_what_is_removed_at_once(root: Path) -> None:
             config = {"Image": "busybox", "Cmd": ["sh", "-c", "exit 5"]}
             create.create(engine, config, {"NetworkMode": "none", "AutoRemove": True}, "brief")
         outcomes = at_once(root, job)
-        assert outcomes[0] == ""
         assert all(outcome == "" or outcome.startswith("ContainerNotFound") for outcome in outcomes), outcomes

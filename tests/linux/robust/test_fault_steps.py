@@ -193,7 +193,7 @@ def usable(engine: Engine, subject: str) -> None:
             exec_one(engine, subject)
         except (errors.Conflict, errors.NotModified, errors.StartError):
             return False  # it is just ending: the signal was sent before the fault
-        return True
+        return bool(inspect.inspect(engine, subject)["State"]["Running"])
 
     if engine.paths.container(subject).exists():
         remains.eventually(entered, f"{subject} can be used")

@@ -111,7 +111,8 @@ def test_the_session_that_started_it(root: Path) -> None:
 
 
 @pytest.mark.parametrize("who", ["zygote", "keeper", "spare"])
-def test_the_zygote_and_its_helpers(engine: Engine, who: str) -> None:
+def test_the_zygote_and_its_helpers(own_root: Path, who: str) -> None:
+    engine = Engine(own_root)
     before = remains.look(engine)
     id = started(engine, "sh", "-c", "echo begin; read x; echo $x; exit 6", name="fed")
     rm.rm(engine, id, force=True)
@@ -130,24 +131,27 @@ def test_the_zygote_and_its_helpers(engine: Engine, who: str) -> None:
     assert numbers == list(range(1, len(numbers) + 1))
     for one in (id, other):
         rm.rm(engine, one, force=True)
-    assert remains.settled(engine.paths.root, before, ignore=("fds",)) == []
+    engine.close()
+    assert remains.settled(own_root, before, ignore=("fds",)) == []
 
 
-def test_a_start_after_the_zygotes_death(engine: Engine) -> None:
+def test_a_start_after_the_zygotes_death(own_root: Path) -> None:
     """Its spare dies a moment later, and may still be at the socket: who meets it asks the next one."""
+    engine = Engine(own_root)
     before = remains.look(engine)
-    for _ in range(15):
+    for _ in range(25):
         for pid in engine.execdriver.versions().values():  # type: ignore[attr-defined]
-            os.kill(pid, signal.SIGKILL)
+            killed(pid)
         id = started(engine, "sh", "-c", "exit 9")
         assert wait.wait(engine, id, timeout=20)["StatusCode"] == 9
         rm.rm(engine, id)
-    assert remains.settled(engine.paths.root, before, ignore=("fds",)) == []
+    engine.close()
+    assert remains.settled(own_root, before, ignore=("fds",)) == []
 
 
-def test_the_zygote_during_starts(root: Path) -> None:
+def test_the_zygote_during_starts(own_root: Path) -> None:
     """Killed at any moment while containers are started: a start works, or fails as one SystemFault and leaves nothing."""
-    with Engine(root) as engine:
+    with Engine(own_root) as engine:
         before = remains.look(engine)
         stopping = threading.Event()
         moments = random.Random(4)
@@ -173,7 +177,7 @@ def test_the_zygote_during_starts(root: Path) -> None:
             stopping.set()
             thread.join()
     assert worked
-    assert remains.settled(root, before) == []
+    assert remains.settled(own_root, before) == []
 
 
 @pytest.mark.parametrize("state", ["running", "paused", "other user", "remapped"])
