@@ -340,6 +340,17 @@ def test_clean_takes_all_of_one_instance_and_nothing_of_another(root: Path, tmp_
     assert left(other.root) == []
 
 
+def test_clean_keeps_what_the_reader_made(root: Path) -> None:
+    folder = CHECKOUT / "build"
+    made = not folder.exists()
+    folder.mkdir(exist_ok=True)
+    before = folder.stat().st_ino
+    assert lab("clean", root=root).returncode == 0
+    assert folder.stat().st_ino == before
+    if made:
+        folder.rmdir()
+
+
 def test_clean_deletes_nothing_through_a_mount(root: Path, tmp_path: Path) -> None:
     Cli(root).ok("info")
     data, point = tmp_path / "data", root / "volumes" / "my dätä" / "_data"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jupyter_core.utils import ensure_event_loop
 
 import minidock
 from minidock.daemon.teardown import teardown
@@ -17,6 +18,12 @@ from tests.conftest import needs
 LAB = Path(__file__).resolve().parents[2]
 NOTEBOOKS = LAB / "notebooks"
 CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def event_loop_of_the_runner() -> None:
+    """nbclient keeps one event loop for the process: its descriptors are there before the first test counts any."""
+    ensure_event_loop()
 
 
 @pytest.fixture(scope="session")
