@@ -44,11 +44,13 @@ def after_exit(engine: Engine, id: str, run: int, stop: int = -1) -> None:
         with ExitStack() as stack:
             with container.locked():
                 state = end_orphan(container)
-                if state.run != run or state.running or somebody_waits(engine, container):
+                if state.run != run or state.running:
                     return
                 settle(engine, container, state)
                 if container.host_config.get("AutoRemove"):
                     removal.remove_locked(engine, container, volumes=True)
+                    return
+                if somebody_waits(engine, container):
                     return
                 if not container.restart_due(state.exit_code):
                     removal.remove_tree(engine.paths.run_dir(id))

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from minidock.daemon import proc
 from minidock.daemon.timestamps import ZERO
 from minidock.errors import APIError, ContainerNotFound
-from minidock.linux.files import flock, write_atomic
+from minidock.linux.files import flock, read_small, write_atomic
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -179,10 +179,10 @@ class Container:
         self.record = record
         return True
 
-    def exit_json(self) -> dict[str, Any]:
-        """How the last finished run ended ({} if none has)."""
+    def exit_json(self, run: dict[str, Any] | None = None) -> dict[str, Any]:
+        """How the last finished run ended ({} if none has). `run` is run.json, if the caller has just read it."""
         ended = read_json(self.directory / "exit.json") or {}
-        noted = self.run_json().get("exit") or {}  # where the shim put it on a full disk
+        noted = (self.run_json() if run is None else run).get("exit") or {}  # where the shim put it on a full disk
         return noted if noted.get("run", 0) > ended.get("run", 0) else ended
 
     def run_json(self) -> dict[str, Any]:
@@ -199,7 +199,7 @@ class Container:
             failed = self.record.get("StartError") or {}
             return State("created", exit_code=failed.get("ExitCode", 0), error=failed.get("Error", ""))
         number, started = int(run["run"]), str(run["started_at"])
-        ended = self.exit_json()
+        ended = self.exit_json(run)
         if ended and int(ended["run"]) >= number:
             return self._ended(number, started, ended)
         pid, start = int(run["pid"]), int(run["pid_start"])
@@ -243,8 +243,7 @@ class Container:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a state file; None if there is no such file."""
     try:
-        with open(path, "rb") as f:
-            value = json.loads(f.read())
+        value = json.loads(read_small(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     return value if isinstance(value, dict) else None

@@ -97,7 +97,10 @@ def wanted_address(host_config: dict[str, Any], networking_config: dict[str, Any
     for name, endpoint in endpoints.items():
         if network.plain(name) != network.plain(mode):
             raise InvalidParameter(f"conflicting options: cannot attach to network {name} with network mode {mode}")
-        return dict((endpoint or {}).get("IPAMConfig") or {})
+        wanted = dict((endpoint or {}).get("IPAMConfig") or {})
+        if wanted.get("IPv4Address"):
+            network.check_address(mode, wanted["IPv4Address"])
+        return wanted
     return {}
 
 

@@ -5,13 +5,14 @@ An endpoint lives as long as a run, so it is kept in the run directory (``RUN/<i
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.container import Container, read_json
-from minidock.errors import NetworkNotFound
+from minidock.errors import InvalidParameter, NetworkNotFound
 from minidock.libcontainer.config import Mount
 from minidock.linux import trace
 from minidock.networkdriver import Endpoint, NetworkDriver, hosts, resolvconf
@@ -74,6 +75,16 @@ def mode_name(config: dict[str, Any], host_config: dict[str, Any]) -> str:
 def mode_of(container: Container) -> str:
     """The container's network mode."""
     return mode_name(container.config, container.host_config)
+
+
+def check_address(mode: str, address: str) -> None:
+    """Refuse an address for a container that gets none, and what is no address. Whether it is free, the driver knows."""
+    if plain(mode) in (*MODES, "container"):
+        raise InvalidParameter("user specified IP address is supported on user defined networks only")
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        raise InvalidParameter(f"invalid IPv4 address: {address}") from None
 
 
 def allocate(engine: Engine, container: Container) -> Endpoint:

@@ -7,6 +7,8 @@ import os
 import select
 import signal as signals
 
+from minidock.linux.files import read_small
+
 
 @functools.cache
 def boot_id() -> str:
@@ -18,8 +20,7 @@ def boot_id() -> str:
 def start_time(pid: int) -> int | None:
     """Start of process `pid` in clock ticks after boot (/proc/PID/stat field 22, proc(5)); None if it is gone or a zombie."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as f:
-            fields = f.read().rpartition(b") ")[2].split()
+        fields = read_small(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in (b"Z", b"X") else int(fields[19])

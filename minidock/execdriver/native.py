@@ -137,6 +137,7 @@ class Native:
             "config": config,
             "shim": shim,
             "attach": attach is not None,
+            "lock": lock >= 0,
             "wait_go": on_created is not None,
             "trace": _trace_request(),
         }

@@ -85,10 +85,10 @@ def id_map(maps: Sequence[tuple[int, int, int]], *, title: str, points: Sequence
             for e, x in places.items():
                 ax.plot([x], [y], "o", color="white", markeredgecolor=BLUE, zorder=4)
                 ax.text(x, y + (0.16 if y else -0.16), str(e), ha="center", va="bottom" if y else "top", family="monospace")
-        for (inside, host, size), colour in zip(maps, (SKY, ORANGE, GREEN, PINK), strict=False):
+        heights = [0.8 - 0.6 * i / max(len(maps) - 1, 1) for i in range(len(maps))]  # bands may cross, their labels not
+        for (inside, host, size), colour, near in zip(maps, (SKY, ORANGE, GREEN, PINK), heights, strict=False):
             a, b, c, d = place_in[inside], place_in[inside + size - 1], place_out[host], place_out[host + size - 1]
             ax.add_patch(Polygon([(a, 1), (b, 1), (d, 0), (c, 0)], color=colour, alpha=0.45, zorder=1))
-            near = 0.72 if size == 1 else 0.4  # a thin band is labelled above the point where a wide one may cross it
             across = (a + b) / 2 * near + (c + d) / 2 * (1 - near)
             ax.text(across, near, f"{size} id{'s' if size > 1 else ''}", ha="center", va="center", fontsize=9)
         for i, name in points:
@@ -119,13 +119,14 @@ def timeline(steps: Sequence[tuple[str, str, float, float]], *, title: str) -> P
     """Steps over time, a row a process: (process, name, start ms, duration ms). The longest are named where there is room."""
     rows = list(dict.fromkeys(s[0] for s in steps))
     named = _with_room(steps, max(start + duration for _, _, start, duration in steps) * 0.08)
-    with axes(title, height=1.0 + 0.75 * len(rows)) as (figure, (ax,)):
+    with axes(title, height=1.0 + 0.95 * len(rows)) as (figure, (ax,)):
         for process, _, start, duration in steps:
             y, colour = rows.index(process), PALETTE[rows.index(process) % len(PALETTE)]
             ax.barh(y, max(duration, 0.01), left=start, height=0.5, color=colour, alpha=0.75, edgecolor="white", linewidth=0.4)
         for process, name, start, duration in named:
             at = (start + duration / 2, rows.index(process) - 0.27)
-            ax.annotate(name, at, rotation=20, fontsize=7.5, ha="left", va="bottom")
+            short = name if len(name) <= 22 else name[:20] + "…"  # a longer one would reach into the row above
+            ax.annotate(short, at, rotation=20, fontsize=7.5, ha="left", va="bottom")
         ax.set_yticks(range(len(rows)), rows)
         ax.set_ylim(len(rows) - 0.5, -0.9)
         ax.set_xlabel("time since the first step (ms)")

@@ -20,38 +20,36 @@ _FOREIGN = re.compile(r"/proc/(\d+)/root(/.+)")
 class InitProcess:
     """A process between clone3 and its end, as its parent sees it: a container's init, or an exec's process.
 
-    `pid` is the host's number for it, `pidfd` the descriptor that becomes readable when it ends; `warnings` grows until `go`
-    returns. Whoever has one must call `destroy` in the end, whatever happened.
+    `pid` is the host's number for it, `pidfd` the descriptor that becomes readable when it ends; `sync` is our side of the
+    conversation; `warnings` grows until `go` returns. Whoever has one must call `destroy` in the end, whatever happened.
     """
 
     def __init__(self, pid: int, pidfd: int, parent: sync.Parent, undo: ExitStack) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.status: int | None = None
-        self._sync = parent
+        self.sync = parent
         self._undo = undo
 
     @property
     def warnings(self) -> list[str]:
         """What was asked for and cannot be had here, in words for the user."""
-        return self._sync.warnings
+        return self.sync.warnings
 
     def created(self) -> None:
         """Returns when all namespaces exist under /proc/PID/ns. (They do since clone3; the word is the protocol's.)"""
 
     def ready(self) -> None:
         """Block until the root is set up and init waits. Raises StartError; the caller then calls `destroy`."""
-        self._sync.expect("ready")
+        self.sync.expect("ready")
 
     def go(self) -> None:
         """Let it execute the command; returns when that has happened.
 
         Raises StartError, CommandNotFound or CommandNotExecutable with step and path; the caller then calls `destroy`.
         """
-        self._sync.tell(sync.GO)
-        self._sync.expect("exec")
-        self._sync.expect("")
-        self._sync.sock.close()
+        self.tell(sync.GO)
+        self.sync.executed()
 
     def wait(self, *, blocking: bool = True) -> int | None:
         """Reap the process: its status as a shell would say it, or None if it still runs and not `blocking`. Repeatable."""
@@ -65,7 +63,7 @@ class InitProcess:
 
     def trace(self) -> list[dict[str, Any]]:
         """The steps of the child so far (empty without a tracer)."""
-        return self._sync.steps
+        return self.sync.steps
 
     def keep(self, undo: ExitStack) -> None:
         """Own `undo` from now on: `destroy` runs it."""
@@ -73,7 +71,7 @@ class InitProcess:
 
     def tell(self, word: bytes) -> None:
         """Say a word of `sync` to the child."""
-        self._sync.tell(word)
+        self.sync.tell(word)
 
     def reap(self) -> None:
         """Kill it if it runs, and wait for its end."""

@@ -77,6 +77,12 @@ class Parent:
             kind = _KINDS[message["kind"]]
             raise kind(message["step"], message["path"], message["errno"], message["detail"])
 
+    def executed(self) -> None:
+        """Wait until the child has become the command. Raises StartError, CommandNotFound or CommandNotExecutable."""
+        self.expect("exec")
+        self.expect("")
+        self.sock.close()
+
 
 class Child:
     """The child's side: where it stands (`at`), what it noticed (`warn`), and its messages."""

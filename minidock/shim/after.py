@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from minidock.linux import trace
-from minidock.linux.files import write_atomic
+from minidock.linux.files import write, write_atomic
 from minidock.shim.jsonlog import timestamp
 from minidock.shim.protocol import ShimConfig
 
@@ -27,27 +27,41 @@ def path(config: ShimConfig, kind: str) -> str:
     return os.path.join(config.state_dir, f"{config.exec_id}.{kind}.json" if config.exec_id else f"{kind}.json")
 
 
-def record(config: ShimConfig, kind: str, fields: dict[str, Any]) -> None:
-    """Write run.json or exit.json, whole or not at all. Raises OSError.
+def prepare_run(config: ShimConfig, fields: dict[str, Any]) -> None:
+    """Write run.json under another name; `publish_run` makes it appear. `forget_run` is the undo, also after a fault."""
+    with trace.step("write", path(config, "run")):
+        write(f"{path(config, 'run')}.new", json.dumps({"run": config.run, **fields}), durable=config.durable)
+
+
+def publish_run(config: ShimConfig) -> None:
+    """From here on the process counts as running. Raises OSError."""
+    with trace.step("rename", path(config, "run")):
+        os.rename(f"{path(config, 'run')}.new", path(config, "run"))
+
+
+def forget_run(config: ShimConfig) -> None:
+    """Undo `prepare_run` and `publish_run`: the start is taken back."""
+    with trace.step("unlink", path(config, "run")):
+        for suffix in ("", ".new"):
+            with suppress(FileNotFoundError):
+                os.unlink(path(config, "run") + suffix)
+
+
+def record_exit(config: ShimConfig, fields: dict[str, Any]) -> None:
+    """Write exit.json, whole or not at all. Raises OSError.
 
     The container may have filled the disk; how it ended must be known all the same. Then the exit goes into run.json, as
     ``"exit"``: that file has its block already, and what is added fits in.
     """
     value = {"run": config.run, **fields}
     try:
-        write_atomic(path(config, kind), json.dumps(value), durable=config.durable)
+        write_atomic(path(config, "exit"), json.dumps(value), durable=config.durable)
     except OSError as e:
-        if kind != "exit" or e.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         with open(path(config, "run"), "r+b", buffering=0) as file:
             run = json.loads(file.read())
             os.pwrite(file.fileno(), json.dumps({**run, "exit": value}).encode(), 0)
-
-
-def forget(config: ShimConfig) -> None:
-    """Undo `record("run")`: the start is taken back."""
-    with suppress(FileNotFoundError), trace.step("unlink", path(config, "run")):
-        os.unlink(path(config, "run"))
 
 
 def unlink_socket(config: ShimConfig) -> None:

@@ -16,8 +16,8 @@
         │<── {"event":"exit","code":…} ─────────────────────────────┤ pidfd readable; exit.json      ×
         │  {"op":"release"} ───────────────────────────────────────>│ exit; without an owner: exec the after-exit entry
 
-The column "shim" is two processes until "started": the *starter* speaks and acts, then hands all descriptors to the shim, which
-is the parent of both and of init, and ends (`starter.py`). Nobody outside can tell them apart.
+The column "shim" is two processes: up to its "go" to init the *starter* speaks and acts, then it hands all descriptors to the
+shim, which is the parent of both and of init, and ends (`starter.py`). Nobody outside can tell them apart.
 
 **Messages** are length-prefixed JSON on a unix stream socket: 4 bytes big-endian length, then that many bytes of UTF-8 JSON
 (at most `MAX_MESSAGE`). Descriptors ride on the first byte of a message (SCM_RIGHTS).
@@ -25,12 +25,14 @@ is the parent of both and of init, and ends (`starter.py`). Nobody outside can t
 **To the zygote**, one message per connection; the connection then belongs to the forked shim:
 
 ``{"op": "version"}`` → ``{"version": V, "pid": …}``
-``{"op": "start", "config": Config, "shim": ShimConfig, "attach": bool, "wait_go": bool, "trace": null | {} | {"plan": {…}}}``
+``{"op": "start", "config": Config, "shim": ShimConfig, "attach": bool, "lock": bool, "wait_go": bool,
+"trace": null | {} | {"plan": {…}}}``
 ``{"op": "exec",  "config": ExecConfig, "shim": ShimConfig, "attach": bool, "trace": …}``
 
 With ``"attach": true`` a descriptor comes along: the shim's end of a socketpair, attached from before the first byte of
-output (the *attach stream* below). A second one may: the container's lock (flock(2)), which the starter and init thereby hold
-until the start is over or wholly taken back, even if the engine is killed. ``wait_go`` asks for the stop at "created".
+output (the *attach stream* below). With ``"lock": true`` comes the container's lock (flock(2)), which starter, init and shim
+thereby hold until the start is over or wholly taken back, even if the engine is killed. ``wait_go`` asks for the stop at
+"created".
 
 **Events** that the shim sends on that connection, in this order: ``created`` (pid; only with wait_go), ``started`` (pid,
 pid_start, started_at, warnings, trace), then ``exit`` (code, oom_killed, error, finished_at, trace). ``error`` (step, path,
@@ -70,6 +72,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from minidock import errors
 from minidock.linux.sockets import receive_fds
 
 MAX_MESSAGE = 8 << 20
@@ -77,6 +80,10 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 _ADDRESS = 107
 _LENGTH = struct.Struct(">I")
 _FRAME = struct.Struct(">BxxxI")
+_KINDS: dict[type[errors.SystemFault], str] = {
+    errors.CommandNotFound: "not-found",
+    errors.CommandNotExecutable: "not-executable",
+}
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,8 @@ def send(sock: socket.socket, message: dict[str, Any], fds: tuple[int, ...] = ()
     if fds:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
         data = data[sock.sendmsg([data], rights) :]
-    sock.sendall(data)
+    if data:  # who has it all may have hung up by now
+        sock.sendall(data)
 
 
 def receive(sock: socket.socket, max_fds: int = 0) -> tuple[dict[str, Any], list[int]]:
@@ -171,6 +179,13 @@ def _exactly(sock: socket.socket, size: int, fds: list[int], max_fds: int) -> by
             raise Closed("the connection ended where a message was due")
         data += part
     return data
+
+
+def failure(error: OSError | errors.SystemFault, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """The ``error`` event for a start that failed."""
+    fault = error if isinstance(error, errors.SystemFault) else errors.StartError.from_oserror("start", error)
+    event = {"event": "error", "kind": _KINDS.get(type(fault), "start"), "step": fault.step, "path": fault.path}
+    return {**event, "errno": fault.errno, "message": fault.detail, "trace": steps}
 
 
 def frame(stream: int, payload: bytes) -> bytes:

@@ -22,8 +22,8 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from minidock import errors
-from minidock.libcontainer import cgroups, config
-from minidock.linux import trace
+from minidock.libcontainer import cgroups, config, sync
+from minidock.linux import process, trace
 from minidock.shim import after, detach, protocol
 from minidock.shim.jsonlog import JSONFile, timestamp
 from minidock.shim.loop import IN, Loop
@@ -42,12 +42,13 @@ class Shim:
     def __init__(self, handed: dict[str, Any], fds: dict[str, int], starter: int) -> None:
         self._config = config.from_dict(protocol.ShimConfig, handed["shim"])
         self._run, self._tty, self._cgroup, self._shared_pid = (handed[k] for k in ("run", "tty", "cgroup", "shared_pid"))
+        self._hierarchies = [cgroups.Hierarchy(**tree) for tree in handed["hierarchies"]]
         self._tracer = trace.from_request(handed["trace"], "shim")
         if self._tracer:
             self._tracer.steps += [trace.Step(**step) for step in handed["steps"]]
             self._tracer.own = len(handed["steps"])
             trace.install(self._tracer)
-        self._traced = len(handed["steps"])
+        self._traced = 0
         self._loop = Loop()
         log = self._config.log
         self._log = JSONFile(log.path, log.max_size, log.max_file, fds["log"]) if "log" in fds else None
@@ -66,22 +67,26 @@ class Shim:
         owner = Peer(self._loop, socket.socket(fileno=fds["connection"]), self._heard)
         owner.role = "owner"
         self._peers = {owner}
-        self._starter = starter
+        self._starter, self._lock = starter, fds.get("lock", -1)
+        self._init = sync.Parent(socket.socket(fileno=fds["sync"]))
+        self._init.warnings, self._init.steps = handed["warnings"], handed["init_steps"]
         self._released = self._exited = False
 
     @classmethod
     def rehearse(cls) -> None:
         """Take over a process that is not there, and let it go: the pages that this writes to are ours before anybody waits."""
-        names = ["connection", "listener", "stdout"]
-        nothing = {"run": {}, "tty": False, "cgroup": "", "shared_pid": False, "trace": None, "steps": []}
+        names = ["connection", "listener", "stdout", "sync"]
+        nothing = {"run": {}, "tty": False, "cgroup": "", "shared_pid": False, "warnings": [], "init_steps": [], "trace": None}
+        nothing["hierarchies"] = []
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours, theirs:
-            message = {"shim": protocol.ShimConfig("", ""), "names": names, **nothing}
+            message = {"shim": protocol.ShimConfig("", ""), "names": names, "steps": [], **nothing}
             protocol.send(ours, message, (ours.fileno(),) * len(names))
             handed, fds = protocol.receive(theirs, max_fds=len(names))
         shim = cls(handed, dict(zip(names, fds, strict=True)) | {"pidfd": -1}, -1)
         os.close(fds[names.index("stdout")])
         shim._listener.close()
+        shim._init.sock.close()
         for peer in shim._peers:
             peer.close()
 
@@ -91,6 +96,32 @@ class Shim:
         keys = detach.parse(self._config.detach_keys) if self._tty else b""
         stdin = self._config.open_stdin and "stdin" in wants
         return Client(sock, stdin=stdin, stdout="stdout" in wants, stderr="stderr" in wants, keys=keys)
+
+    def begin(self) -> None:
+        """Wait until init has become the command and say "started": from then on there is no way back. Otherwise take the start
+        back, say why, and end."""
+        try:
+            self._init.executed()
+            after.publish_run(self._config)
+            told = {key: self._run[key] for key in ("pid", "pid_start", "started_at")}
+            warnings, steps = self._init.warnings, self._steps() + self._init.steps
+            for owner in self._peers:
+                if not owner.tell({"event": "started", **told, "warnings": warnings, "trace": steps}):
+                    raise protocol.Closed("the engine has hung up")
+        except (OSError, errors.SystemFault) as e:
+            self._take_back(e)
+        if self._lock >= 0:
+            os.close(self._lock)
+
+    def _take_back(self, error: OSError | errors.SystemFault) -> NoReturn:
+        """Undo what the starter has made, and say why; the lock is ours until we end."""
+        _attempt("init", lambda: process.end(self._pidfd))
+        self._clean_up()
+        _attempt("run.json", lambda: after.forget_run(self._config))
+        _attempt("socket", lambda: after.unlink_socket(self._config))
+        for owner in self._peers:
+            owner.tell(protocol.failure(error, self._steps() + self._init.steps))
+        os._exit(0)
 
     def run(self) -> NoReturn:
         """Serve until the process has ended and everybody who waits for that has been told; then end or become after-exit."""
@@ -124,7 +155,7 @@ class Shim:
         self._loop.forget(self._pidfd)
         event = {"code": _reap(self._pidfd), "oom_killed": self._clean_up(), "error": self._complaint()}
         event["finished_at"] = timestamp()
-        _attempt("exit.json", lambda: after.record(self._config, "exit", event))
+        _attempt("exit.json", lambda: after.record_exit(self._config, event))
         _attempt("socket", lambda: after.unlink_socket(self._config))
         self._loop.forget(self._listener.fileno())
         self._listener.close()
@@ -138,7 +169,7 @@ class Shim:
         if not self._cgroup:
             _attempt("output", self._streams.drain)
             return False
-        manager = cgroups.manager(self._cgroup)
+        manager = cgroups.manager(self._cgroup, self._hierarchies)
         if self._shared_pid:  # with its own pid namespace the kernel has done that when pid 1 ended
             _attempt("kill", manager.kill)
         _attempt("output", self._streams.drain)

@@ -6,16 +6,19 @@ containerd's shim.
     zygote ── fork ──> shim ── fork ──> starter                                        init
                         │ waits          │ reads the request; log, pipes, socket
                         │                │ clone3(CLONE_PARENT: the shim's child) ─────> sets itself up
-                        │                │ created … go … run.json, "started" ─────────> execve
+                        │                │ created … go ───────────────────────────────> user, seccomp, capabilities
                         │<── descriptors (SCM_RIGHTS) ──┤
-                        │ poll loop      × ends                                         the command
+                        │                × ends                                         execve
+                        │ run.json, "started"
+                        │ poll loop                                                     the command
                         │ waitid, exit.json                                             ×
 
 Why two processes: a start writes to some 800 pages that it shared with the zygote, and each becomes a page of its own. They are
-the starter's and go with it; the shim, which may live for months, has written to hardly any.
+the starter's and go with it; the shim, which may live for months, has written to hardly any. The hand-over costs no time: it
+happens while init takes its last steps.
 
-Everything here is undone on any fault, and when the engine hangs up before "started". A starter that is killed takes its shim
-along (which sees the channel end), and that its init.
+Everything here is undone on any fault, and when the engine hangs up. From the hand-over on that is the shim's to do
+(`Shim.begin`). A starter that is killed takes its shim along (which sees the channel end), and that its init.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from minidock import errors
-from minidock.libcontainer import cgroups, config, rootfs
+from minidock.libcontainer import cgroups, config, rootfs, sync
 from minidock.libcontainer.birth import InitProcess
 from minidock.libcontainer.container import Stdio, create
 from minidock.libcontainer.exec import create_exec
@@ -38,18 +41,15 @@ from minidock.shim import after, jsonlog, protocol
 from minidock.shim.jsonlog import timestamp
 
 # Every descriptor that a shim may be handed.
-NAMES = ("connection", "attach", "log", "pidfd", "listener", "stdin", "stdout", "stderr", "master")
-_KINDS: dict[type[errors.SystemFault], str] = {
-    errors.CommandNotFound: "not-found",
-    errors.CommandNotExecutable: "not-executable",
-}
+NAMES = ("connection", "attach", "lock", "sync", "log", "pidfd", "listener", "stdin", "stdout", "stderr", "master")
 
 
 class Starter:
-    """Carries out the `request` that came over `connection`; `attach` is the shim's end of the first attach stream, or None."""
+    """Carries out the `request` that came over `connection`, with the descriptors that came along: the shim's end of the first
+    attach stream, the container's lock."""
 
-    def __init__(self, connection: socket.socket, request: dict[str, Any], attach: socket.socket | None) -> None:
-        self._connection, self._attach, self._request = connection, attach, request
+    def __init__(self, connection: socket.socket, request: dict[str, Any], fds: list[int]) -> None:
+        self._connection, self._request = connection, request
         self._tracer = trace.from_request(request.get("trace"), "shim")
         self._config = config.from_dict(protocol.ShimConfig, request["shim"])
         self._spec: config.Config | config.ExecConfig
@@ -57,11 +57,10 @@ class Starter:
             self._spec = config.from_dict(config.ExecConfig, request["config"])
         else:
             self._spec = config.from_dict(config.Config, request["config"])
-        self._handed: dict[str, int] = {"connection": connection.fileno()}  # the descriptors that the shim gets, by name
-        if attach:
-            self._handed["attach"] = attach.fileno()
+        came = [name for name, there in (("attach", request["attach"]), ("lock", request.get("lock"))) if there]
+        # the descriptors that the shim gets, by name
+        self._handed: dict[str, int] = {"connection": connection.fileno(), **dict(zip(came, fds, strict=True))}
         self._process: InitProcess | None = None
-        self._run: dict[str, Any] = {}
 
     def start(self, channel: socket.socket) -> None:
         """Start the process and hand it over through `channel`; or fail, say so, and leave nothing behind."""
@@ -75,9 +74,7 @@ class Starter:
             return
         except (OSError, errors.SystemFault) as e:
             with suppress(OSError):
-                protocol.send(self._connection, self._failure(e))
-            return
-        self._hand_over()
+                protocol.send(self._connection, protocol.failure(e, self._steps()))
 
     def _create(self, undo: ExitStack) -> None:
         """All of a start, in order."""
@@ -107,24 +104,8 @@ class Starter:
                 raise protocol.Closed("the engine did not say go")
         if not self._channel.recv(1):  # the shim's word that it no longer dies with the zygote
             raise protocol.Closed("the shim has gone")
-        started.go()
-        self._announce(started, undo)
-
-    def _announce(self, started: InitProcess, undo: ExitStack) -> None:
-        """Write run.json and send "started": from here on there is no way back."""
-        shim = os.getppid()
-        self._run = {
-            "shim_pid": shim,
-            "shim_start": process.start_time(shim),
-            "pid": started.pid,
-            "pid_start": process.start_time(started.pid),
-            "boot_id": _boot_id(),
-            "started_at": timestamp(),
-        }
-        undo.callback(after.forget, self._config)
-        after.record(self._config, "run", self._run)
-        told = {key: self._run[key] for key in ("pid", "pid_start", "started_at")}
-        self._tell({"event": "started", **told, "warnings": started.warnings, "trace": self._steps()})
+        started.tell(sync.GO)
+        self._hand_over(started, undo)
 
     def _tell(self, message: dict[str, Any]) -> None:
         try:
@@ -132,17 +113,31 @@ class Starter:
         except OSError as e:
             raise protocol.Closed("the engine has hung up") from e
 
-    def _hand_over(self) -> None:
-        """Give the shim the little that it needs, and every descriptor."""
-        spec = self._spec
+    def _hand_over(self, started: InitProcess, undo: ExitStack) -> None:
+        """Give the shim the little that it needs, and every descriptor. From here on the start is its to finish."""
+        spec, shim = self._spec, os.getppid()
+        run = {
+            "shim_pid": shim,
+            "shim_start": process.start_time(shim),
+            "pid": started.pid,
+            "pid_start": process.start_time(started.pid),
+            "boot_id": _boot_id(),
+            "started_at": timestamp(),
+        }
+        undo.callback(after.forget_run, self._config)
+        after.prepare_run(self._config, run)
+        self._handed["sync"] = started.sync.sock.fileno()
         message = {
             "shim": self._config,
-            "run": self._run,
+            "run": run,
             "tty": spec.process.tty,
             "cgroup": spec.cgroup.path if isinstance(spec, config.Config) and spec.cgroup else "",
+            "hierarchies": cgroups.hierarchies(),
             "shared_pid": isinstance(spec, config.Config) and spec.namespaces.pid != config.NEW,
+            "warnings": started.warnings,
             "trace": self._request.get("trace"),
             "steps": self._tracer.dump() if self._tracer else [],
+            "init_steps": started.trace(),
             "names": list(self._handed),
         }
         protocol.send(self._channel, message, tuple(self._handed.values()))
@@ -202,11 +197,6 @@ class Starter:
         if not self._tracer:
             return []
         return self._tracer.dump() + (self._process.trace() if self._process else [])
-
-    def _failure(self, error: OSError | errors.SystemFault) -> dict[str, Any]:
-        fault = error if isinstance(error, errors.SystemFault) else errors.StartError.from_oserror("start", error)
-        event = {"event": "error", "kind": _KINDS.get(type(fault), "start"), "step": fault.step, "path": fault.path}
-        return {**event, "errno": fault.errno, "message": fault.detail, "trace": self._steps()}
 
 
 def rehearse() -> None:

@@ -145,40 +145,54 @@ def _serve(listener: socket.socket, path: str, version: str, _keeper: int) -> No
             os.close(folder)
             _be_shim(listener, None, end, version, zygote)
         os.close(end)
-        os.read(taken, 1)  # end of file: the spare has been taken, or has died
+        os.read(taken, 1)
+        for connection in _while_it_starts(taken, listener):
+            if os.fork() == 0:
+                os.close(folder)
+                os.close(taken)
+                _be_shim(listener, connection, -1, version, zygote)
+            connection.close()
         os.close(taken)
-        with suppress(BlockingIOError):
-            while True:
-                connection, _ = listener.accept()
-                if os.fork() == 0:
-                    os.close(folder)
-                    _be_shim(listener, connection, -1, version, zygote)
-                connection.close()
+
+
+def _while_it_starts(taken: int, listener: socket.socket) -> Iterator[socket.socket]:
+    """Who connects while there is no spare; returns when the one that was taken has done its start (or has died).
+
+    The next spare is not made before: on a machine of two cores it would take one from the container that somebody waits for.
+    """
+    poll = select.poll()
+    poll.register(taken, 0)  # the end of file alone
+    poll.register(listener, select.POLLIN)
+    while True:
+        ready = [fd for fd, _ in poll.poll()]
+        if listener.fileno() in ready:
+            with suppress(BlockingIOError):
+                yield listener.accept()[0]
+        elif taken in ready:
+            return
 
 
 def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int, version: str, zygote: int) -> NoReturn:
     """In a fork: fork the starter, wait for what it hands over, and watch over that.
 
-    With a `connection` the starter serves it. Without, we are the spare: the starter waits for the next one at `listener`, and
-    closes `end` when it has it. A fork costs 0.5 ms, and then 3 µs for the first write to each page that was shared: a spare
-    has that behind it before anybody waits for it. Until then both die with the zygote.
+    With a `connection` the starter serves it. Without, we are the spare: the starter waits for the next one at `listener`,
+    writes to `end` when it has it, and both close it when the start is over. A fork costs 0.5 ms, and then about 1 µs for the first write to
+    each page that was shared: a spare has that behind it before anybody waits for it. Until then both die with the zygote.
     """
     _die_with(zygote)
     process.set_name("minidock-spare")
     _leave_zygote()
     channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    shim = os.getpid()
+    parent = os.getpid()
     starter = os.fork()
     if starter == 0:
-        _die_with(shim)
+        _die_with(parent)
         channel.close()
         _be_starter(theirs, listener, connection, end, version, zygote)
     theirs.close()
     listener.close()
     if connection:
         connection.close()
-    if end >= 0:
-        os.close(end)
     if connection is None:
         Shim.rehearse()
     if not channel.recv(1):
@@ -188,9 +202,30 @@ def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int
     watched = process.pidfd_open(starter)  # what can fail comes before our word: until then the start is taken back
     channel.send(b"1")
     with _last_frame():
-        handed, fds = protocol.receive(channel, max_fds=len(NAMES))
+        try:
+            handed, fds = protocol.receive(channel, max_fds=len(NAMES))
+        except ConnectionError:
+            _end_children()
+            os._exit(0)
         channel.close()
-        Shim(handed, dict(zip(handed["names"], fds, strict=True)), watched).run()
+        shim = Shim(handed, dict(zip(handed["names"], fds, strict=True)), watched)
+        shim.begin()
+        if end >= 0:
+            os.close(end)
+        shim.run()
+
+
+def _end_children() -> None:
+    """There was no hand-over. The starter has undone what it made, or was killed; the process that it made is ours to reap.
+
+    Left to the machine's init, a zombie of an exec would keep its container from ending until that one looks.
+    """
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        for pid in file.read().split():
+            os.kill(int(pid), signal.SIGKILL)
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 def _be_starter(
@@ -202,7 +237,7 @@ def _be_starter(
         watched = process.pidfd_open(zygote)
         connection = _wait_for_connection(listener)
         _live_as_long_as(watched)
-        os.close(end)
+        os.write(end, b"1")
     process.set_name("minidock-start")
     listener.close()
     with _last_frame():
@@ -211,7 +246,7 @@ def _be_starter(
         if message.get("op") == "version":
             protocol.send(connection, {"version": version, "pid": zygote})
         elif message.get("op") in ("start", "exec"):
-            Starter(connection, message, socket.socket(fileno=fds[0]) if message["attach"] else None).start(channel)
+            Starter(connection, message, fds).start(channel)
         else:
             protocol.send(connection, {"error": f"unknown op {message.get('op')!r}"})
     os._exit(0)

@@ -54,7 +54,7 @@ def page(address: str) -> Iterator[Page]:
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
         page.goto(address.replace("00-preflight.ipynb", CHAPTER))
         page.locator(".jp-Notebook").first.wait_for(timeout=60_000)
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first.wait_for(timeout=60_000)
+        page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for(timeout=60_000)  # before, it is "Connecting"
         yield page
 
 

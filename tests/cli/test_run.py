@@ -70,6 +70,7 @@ def test_commands_that_cannot_be(cli: Cli, command: str, code: int, words: str) 
         ("-v", "a:b:c:d", "busybox"),
         ("--restart=foo", "busybox"),
         ("--ip=x", "busybox"),
+        ("--ip=10.1.1.1", "--net=none", "busybox"),
         ("--cap-add=NOPE", "busybox"),
         ("-w", "relative", "busybox"),
         ("-m", "1k", "busybox"),

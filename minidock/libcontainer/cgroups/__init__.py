@@ -37,7 +37,9 @@ from typing import Any, Protocol
 from minidock.errors import SystemFault
 from minidock.libcontainer import config
 from minidock.libcontainer.cgroups import v1, v2
-from minidock.libcontainer.cgroups.hierarchy import Hierarchy, fault, hierarchies, mkdir, read, unified, write
+from minidock.libcontainer.cgroups.hierarchy import Hierarchy as Hierarchy
+from minidock.libcontainer.cgroups.hierarchy import fault, mkdir, read, unified, write
+from minidock.libcontainer.cgroups.hierarchy import hierarchies as hierarchies
 
 
 class Manager(Protocol):
@@ -103,15 +105,12 @@ def version() -> int:
     return 2 if unified(hierarchies()) else 1
 
 
-def manager(path: str) -> Manager:
-    """The manager for the cgroup `path` (``/minidock/<id>``) in whatever is mounted. Makes nothing yet.
+def manager(path: str, trees: list[Hierarchy] | None = None) -> Manager:
+    """The manager for the cgroup `path` (``/minidock/<id>``) in `trees`, by default in whatever is mounted. Makes nothing yet.
 
     Raises SystemFault when no cgroup hierarchy is mounted at all.
     """
-    return _manager(path, hierarchies())
-
-
-def _manager(path: str, trees: list[Hierarchy]) -> Manager:
+    trees = hierarchies() if trees is None else trees
     if tree := unified(trees):
         return v2.Manager(path, tree)
     if not any(h.version == 1 for h in trees):
@@ -128,8 +127,7 @@ def ensure_parent(path: str) -> list[str]:
     """
     trees = hierarchies()
     tree = unified(trees)
-    manager = _manager(path, trees)
-    directories = manager.paths()
+    directories = manager(path, trees).paths()
     with fault("create cgroup"):
         if tree and _has_ceiling(f"{directories['']}/memory.max"):
             return []

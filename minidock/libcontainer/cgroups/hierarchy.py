@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from minidock.errors import SystemFault
+from minidock.linux.files import read_small
 from minidock.linux.trace import traced
 
 # Mount options that are no controllers (kernel/cgroup/cgroup-v1.c: cgroup1_show_options).
@@ -77,12 +78,10 @@ def fault(step: str) -> Iterator[None]:
 
 def read(path: str) -> str:
     """The whole text of a kernel file. Raises OSError; FileNotFoundError also if the cgroup is removed while we read."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    with open(fd, encoding="utf-8", errors="surrogateescape") as f:
-        try:
-            return f.read()
-        except OSError as e:
-            raise OSError(_gone(e), os.strerror(_gone(e)), path) from None
+    try:
+        return os.fsdecode(read_small(path))
+    except OSError as e:
+        raise OSError(_gone(e), os.strerror(_gone(e)), path) from None
 
 
 @traced

@@ -110,6 +110,12 @@ def test_the_session_that_started_it(root: Path) -> None:
     assert remains.settled(root, before) == []
 
 
+def called(engine: Engine, name: str) -> list[int]:
+    """The instance's own processes of that name."""
+    pids = remains.read(f"/sys/fs/cgroup/memory/{engine.paths.instance}/shims/cgroup.procs").split()
+    return [int(pid) for pid in pids if remains.read(f"/proc/{pid}/comm").strip() == name]
+
+
 @pytest.mark.parametrize("who", ["zygote", "keeper", "spare"])
 def test_the_zygote_and_its_helpers(own_root: Path, who: str) -> None:
     engine = Engine(own_root)
@@ -117,10 +123,8 @@ def test_the_zygote_and_its_helpers(own_root: Path, who: str) -> None:
     id = started(engine, "sh", "-c", "echo begin; read x; echo $x; exit 6", name="fed")
     rm.rm(engine, id, force=True)
     id = started(engine, *TICKING)
-    pids = {int(p) for p in remains.read(f"/sys/fs/cgroup/memory/{engine.paths.instance}/shims/cgroup.procs").split()}
-    victims = [pid for pid in pids if remains.read(f"/proc/{pid}/comm").strip() == f"minidock-{who}"]
-    assert victims
-    for pid in victims:
+    remains.eventually(lambda: called(engine, f"minidock-{who}"), f"a {who}")  # the next spare comes when a start is over
+    for pid in called(engine, f"minidock-{who}"):
         killed(pid)
     there = len(printed(engine, id))
     remains.eventually(lambda: len(printed(engine, id)) > there, "the log goes on")
