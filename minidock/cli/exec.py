@@ -10,6 +10,7 @@ from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, many, string
 from minidock.cli.opts import OptionError, envfile
 from minidock.cli.terminal.session import Session, check_tty
+from minidock.errors import StartError
 
 
 def do(context: Context, parsed: Parsed) -> int:
@@ -67,8 +68,11 @@ def _foreground(context: Context, id: str, parsed: Parsed, stdin: bool) -> int:
 
 
 def _exit_code(error: BaseException) -> int:
-    code = getattr(error, "exit_code", 1)
-    return code if code in (126, 127) else 1
+    """docker's: 127 for a command that is not there, 126 for any other start that fails, 1 when none was tried."""
+    code: int = getattr(error, "exit_code", 1)
+    if code in (126, 127):
+        return code
+    return 126 if isinstance(error, StartError) else 1
 
 
 COMMAND = Command(

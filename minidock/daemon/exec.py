@@ -156,7 +156,8 @@ def shim_config(engine: Engine, exec: Exec, detach_keys: str) -> ShimConfig:
 
 def note_failure(engine: Engine, exec: Exec, error: StartError) -> None:
     """inspect shows the exit code of an exec that could not be started, as docker does (126, 127)."""
-    end = {"run": 1, "code": error.exit_code, "oom_killed": False, "error": error.explanation, "finished_at": timestamps.now()}
+    code = {125: 126}.get(error.exit_code, error.exit_code)  # docker knows no 125 here (daemon/exec.go)
+    end = {"run": 1, "code": code, "oom_killed": False, "error": error.explanation, "finished_at": timestamps.now()}
     files.write_atomic(exec.path(engine, "exit.json"), json.dumps(end), durable=False)
 
 

@@ -140,18 +140,20 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
     host_config = container.host_config
     security = parse_security(host_config.get("SecurityOpt") or ())
     privileged = bool(host_config.get("Privileged"))
-    caps, _warnings = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
+    caps, _ = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
     root = dataclasses.replace(engine.layers.root(container.id), volatile=bool(host_config.get("AutoRemove")))
     nodes, rules = devices.asked(host_config)
     uid_map, gid_map = remap.id_maps(engine.userns_remap) if remapped(engine, host_config) else ((), ())
+    trees = tuple(cgroups.hierarchies())
     facts = spec.Facts(
         root=root,
         capabilities=caps,
         cgroup_path=container.cgroup,
-        cgroup_version=cgroups.version(),
+        cgroup_version=cgroups.version(trees),
+        hierarchies=trees,
         joined=joined(engine, container),
         seccomp=seccomp(engine, security, caps.bounding, privileged),
-        settings=cgroups.settings(host_config),
+        settings=cgroups.settings(host_config, trees),
         etc=etc,
         devices=nodes,
         device_rules=rules,

@@ -15,6 +15,7 @@ from typing import Any
 
 from minidock.daemon import defaults, mounts, security_opt, signals, texts
 from minidock.errors import InvalidParameter, NotSupported
+from minidock.libcontainer import capabilities
 
 MIN_MEMORY = 6 << 20  # bytes; docker 20.10's linuxMinMemory
 _LOG_OPTIONS = (
@@ -52,7 +53,9 @@ def validate(config: dict[str, Any], host_config: dict[str, Any], remapped: bool
     unsupported(host_config)
     for point in mounts.mount_points(config, host_config):
         source_exists(point)
-    return []
+    privileged = bool(host_config.get("Privileged"))
+    _, warnings = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
+    return warnings
 
 
 def process(config: dict[str, Any]) -> None:
@@ -156,7 +159,11 @@ def network_conflicts(config: dict[str, Any], host_config: dict[str, Any]) -> No
 
 
 def names(host_config: dict[str, Any]) -> None:
-    """Name servers and extra hosts."""
+    """Name servers and extra hosts: each becomes one line of resolv.conf or hosts."""
+    for key in ("DnsSearch", "DnsOptions", "ExtraHosts"):
+        for entry in host_config.get(key) or ():
+            if "\n" in entry or "\r" in entry:
+                raise InvalidParameter(f"invalid {key}: {entry!r} has more than one line")
     for server in host_config.get("Dns") or ():
         try:
             ipaddress.ip_address(server)

@@ -5,10 +5,10 @@
     parent (the shim)                                     child (pid 1, init.py)
     ─────────────────                                     ──────────────────────
     cgroup made                                            ·
-    root as a detached mount, binds opened                 ·
     into the namespaces to join, for a moment              ·
     clone3(new namespaces, pidfd, into cgroup) ─────────> born
-    back into our own                                     joins the other cgroups (v1)
+    back into our own                                     cuts what ties it to us, plans its root
+    root as a detached mount, binds opened ── MOUNTS ───> joins the other cgroups (v1)
     uid_map, gid_map ── MAPS ───────────────────────────> becomes 0 of the user namespace
     oom_score_adj                                         mounts, pivot_root, who it is, where it is
     created()                                              ·
@@ -18,7 +18,8 @@
          <─────────────────── "exec", then end of file ── execve
     wait on pidfd, destroy()
 
-The detached mounts hang on descriptors that the child inherits and attaches; no mount table outside ever shows them.
+The detached mounts hang on descriptors that the child is given (SCM_RIGHTS) and attaches; no mount table outside ever shows
+them. They are made while the child finds its feet: on two cores that costs no time.
 
 Namespaces of *other* containers are entered by the parent for the moment of the clone, so that the child is simply born in
 them: setns(2) for pid and time concerns only children anyway, and one rule for all kinds spares the second fork that
@@ -36,7 +37,6 @@ from minidock.libcontainer import cgroups, init, rootfs, rootmount, sync, userns
 from minidock.libcontainer.birth import At, adjust_oom_score, adopt, borrow, open_source, read_program, stepping
 from minidock.libcontainer.birth import InitProcess as InitProcess
 from minidock.libcontainer.config import HOST, NEW, Config
-from minidock.libcontainer.operations import Operation, Root
 from minidock.libcontainer.stdio import Stdio as Stdio
 from minidock.libcontainer.stdio import give
 from minidock.linux import namespaces, process, trace
@@ -51,25 +51,20 @@ def create(config: Config, stdio: Stdio, tracer: trace.Tracer | None = None, *, 
     """
     with ExitStack() as undo, stepping("create container") as at:
         group = _cgroup(config, undo, at)
-        at("mount root", config.root.upper or config.root.source)
-        root = Root(user_namespace=config.namespaces.user != HOST)
-        births = undo.enter_context(ExitStack())  # what only the child needs: closed here as soon as it is born
-        root.tree, warnings = rootmount.open_root(config.root, births, config.uid_map, config.gid_map)
-        operations = rootfs.plan(config, group.paths() if group and cgroups_v1(group) else None)
-        _open_sources(operations, root, births, at)
         seccomp = read_program(config.process.seccomp, at)
         at("clone3")
         ours, theirs = sync.pair(undo)
-        job = init.Job(config, stdio, theirs, ours, operations, root, seccomp, group, tracer)
-        fd = group.fd() if group else None
-        if fd is not None:
-            births.callback(os.close, fd)
-        with _born_in(config, births) as flags:
-            pid, pidfd = _give_birth(job, flags | (process.CLONE_PARENT if sibling else 0), fd)
-        births.close()
+        job = init.Job(config, stdio, theirs, ours, seccomp, group, tracer)
+        with ExitStack() as births:  # what only the child needs: closed here as soon as it is born
+            fd = group.fd() if group else None
+            if fd is not None:
+                births.callback(os.close, fd)
+            with _born_in(config, births) as flags:
+                pid, pidfd = _give_birth(job, flags | (process.CLONE_PARENT if sibling else 0), fd)
         theirs.close()
         container = adopt(pid, pidfd, ours, undo)
-        container.warnings.extend(warnings)
+        with ExitStack() as mounts:
+            container.sync.give(_open_mounts(config, group, mounts, container.warnings, at))
         if config.namespaces.user != HOST:
             give(stdio.fds(), userns.host_id(config.uid_map, 0))
         if config.namespaces.user == NEW:
@@ -79,11 +74,6 @@ def create(config: Config, stdio: Stdio, tracer: trace.Tracer | None = None, *, 
         adjust_oom_score(pid, config.process.oom_score_adj, container.warnings)
         container.keep(undo.pop_all())
     return container
-
-
-def cgroups_v1(group: cgroups.Manager) -> bool:
-    """Whether the container's cgroup is spread over v1 hierarchies (a v2 manager knows one unnamed tree only)."""
-    return any(group.paths().keys() - {""})
 
 
 def _give_birth(job: init.Job, flags: int, cgroup: int | None) -> tuple[int, int]:
@@ -102,7 +92,7 @@ def _cgroup(config: Config, undo: ExitStack, at: At) -> cgroups.Manager | None:
     if config.cgroup is None:
         return None
     at("create cgroup", config.cgroup.path)
-    group = cgroups.manager(config.cgroup.path)
+    group = cgroups.manager(config.cgroup.path, config.cgroup.hierarchies)
     undo.callback(group.remove)
     if config.namespaces.pid != NEW:  # then the end of init ends nobody else
         undo.callback(group.kill)
@@ -110,13 +100,19 @@ def _cgroup(config: Config, undo: ExitStack, at: At) -> cgroups.Manager | None:
     return group
 
 
-def _open_sources(operations: list[Operation], root: Root, births: ExitStack, at: At) -> None:
-    for operation in operations:
-        for source, recursive in operation.sources():
-            at(operation.step, source)
-            tree = open_source(source, recursive, births)
-            births.callback(os.close, tree)
-            root.sources[operation.path, source] = tree
+def _open_mounts(
+    config: Config, group: cgroups.Manager | None, mounts: ExitStack, warnings: list[str], at: At
+) -> list[int]:  # fmt: skip
+    """The detached mounts in the order of `rootfs.sources`, the root's first; closed by `mounts`."""
+    at("mount root", config.root.upper or config.root.source)
+    tree, notices = rootmount.open_root(config.root, mounts, config.uid_map, config.gid_map)
+    warnings += notices
+    found = [tree]
+    for operation, source, recursive in rootfs.sources(rootfs.plan(config, cgroups.directories(group))):
+        at(operation.step, source)
+        found.append(open_source(source, recursive, mounts))
+        mounts.callback(os.close, found[-1])
+    return found
 
 
 @contextmanager

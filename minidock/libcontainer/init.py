@@ -32,8 +32,6 @@ class Job:
     stdio: stdio.Stdio
     sock: socket.socket
     parents: socket.socket
-    operations: list[Operation]
-    root: Root
     seccomp: bytes
     cgroup: cgroups.Manager | None
     tracer: trace.Tracer | None
@@ -47,7 +45,8 @@ def main(job: Job) -> NoReturn:
     try:
         job.parents.close()  # or we would never see that the parent is gone
         start(child)
-        who = _set_up(job, child)
+        operations = rootfs.plan(job.config, cgroups.directories(job.cgroup))
+        who = _set_up(job, operations, _take_mounts(job.config, operations, child), child)
         child.say("ready")
         child.wait(sync.GO)
         become(job.config.process, who, job.seccomp, child, init=job.config.init)
@@ -66,7 +65,15 @@ def start(child: sync.Child) -> None:
     os.umask(0)  # modes of nodes are meant as written
 
 
-def _set_up(job: Job, child: sync.Child) -> user.User:
+def _take_mounts(config: Config, operations: list[Operation], child: sync.Child) -> Root:
+    """The detached mounts that the parent has made for us meanwhile."""
+    child.at("mount root", config.root.upper or config.root.source)
+    opened = [(operation.path, source) for operation, source, _ in rootfs.sources(operations)]
+    tree, *sources = child.take(1 + len(opened))
+    return Root(tree, dict(zip(opened, sources, strict=True)), user_namespace=config.namespaces.user != HOST)
+
+
+def _set_up(job: Job, operations: list[Operation], root: Root, child: sync.Child) -> user.User:
     """Everything that needs the host's view or root's rights."""
     config, what = job.config, job.config.process
     # 1. Into our cgroups, while we are root outside (the unified tree we were born in). A go-between into a user namespace
@@ -96,17 +103,17 @@ def _set_up(job: Job, child: sync.Child) -> user.User:
     environment.set_sysctls(config.sysctl, child)
     environment.set_apparmor(what.apparmor, child)
     # 6. The root file system, up to the last step.
-    rootfs.carry_out(job.operations[:-1], job.root, child)
+    rootfs.carry_out(operations[:-1], root, child)
     # 7. The terminal, from the container's own devpts.
     fds = job.stdio.fds()
     if what.tty:
         child.at("open console", "/dev/pts/ptmx")
-        slave = stdio.open_console(job.root.fd, job.stdio.console, what.rows, what.cols)
-        stdio.bind_console(job.root.fd, slave)
+        slave = stdio.open_console(root.fd, job.stdio.console, what.rows, what.cols)
+        stdio.bind_console(root.fd, slave)
         fds = (slave, slave, slave)
     # 8. The host's tree goes.
-    assert isinstance(job.operations[-1], PivotRoot)
-    rootfs.carry_out(job.operations[-1:], job.root, child)
+    assert isinstance(operations[-1], PivotRoot)
+    rootfs.carry_out(operations[-1:], root, child)
     # 9. Streams, terminal, and no other descriptor.
     settle(fds, what.tty, child)
     # 10. Who we will be, and where.

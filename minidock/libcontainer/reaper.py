@@ -31,7 +31,7 @@ def stay_behind(sock: socket.socket, has_tty: bool) -> None:
         os.setpgid(0, 0)
         if has_tty:
             os.tcsetpgrp(0, os.getpid())  # SIGTTOU is blocked here, or this would stop us
-        process.reset_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return
     sock.close()  # the command's copy alone tells the parent of its execve
     security.set_dumpable(False)

@@ -18,7 +18,7 @@ Printing a plan shows the same as a shell script: ``print(*plan(config), sep="\\
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from minidock.libcontainer import options as mountopts
 from minidock.libcontainer.config import HOST, Config, Device, Mount
@@ -81,6 +81,13 @@ def plan(config: Config, cgroups: Mapping[str, str] | None = None) -> list[Opera
         operations.append(ReadOnlyRoot("/"))
     operations.append(PivotRoot("/"))
     return operations
+
+
+def sources(operations: list[Operation]) -> Iterator[tuple[Operation, str, bool]]:
+    """(operation, host path, with what is mounted below it) of each mount that the parent opens for the child, in order."""
+    for operation in operations:
+        for source, recursive in operation.sources():
+            yield operation, source, recursive
 
 
 def carry_out(operations: list[Operation], root: Root, child: Child) -> None:

@@ -15,6 +15,7 @@ import signal
 from collections.abc import Callable
 from typing import NoReturn
 
+from minidock.linux.files import read_small
 from minidock.linux.libc import syscall
 from minidock.linux.trace import install, step, traced
 
@@ -30,7 +31,6 @@ PR_SET_NAME = 15
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 _UINT_MAX = 0xFFFFFFFF
-_UNCHANGEABLE = (signal.SIGKILL, signal.SIGSTOP)
 _DEFAULT_ACTION = bytes(32)  # the kernel's struct sigaction: SIG_DFL, no flags, no mask
 
 
@@ -222,7 +222,9 @@ def reset_signals() -> None:
     SIGPIPE and SIGXFSZ, nohup SIGHUP, and a container's shell pipeline would inherit it. The kernel is asked directly: signals
     32 and 33 glibc keeps for itself and hides from Python, and its posix_spawn(3) starts programs with both ignored.
     """
+    status = read_small("/proc/self/status")
+    ignored = int(status.partition(b"SigIgn:")[2].split(maxsplit=1)[0], 16)  # bit 0 is signal 1 (proc_pid_status(5))
     for number in range(1, signal.NSIG):
-        if number not in _UNCHANGEABLE:
+        if ignored >> (number - 1) & 1:
             syscall("rt_sigaction", number, _DEFAULT_ACTION, None, 8)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

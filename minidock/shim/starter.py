@@ -116,6 +116,7 @@ class Starter:
     def _hand_over(self, started: InitProcess, undo: ExitStack) -> None:
         """Give the shim the little that it needs, and every descriptor. From here on the start is its to finish."""
         spec, shim = self._spec, os.getppid()
+        cgroup = spec.cgroup if isinstance(spec, config.Config) else None
         run = {
             "shim_pid": shim,
             "shim_start": process.start_time(shim),
@@ -131,8 +132,8 @@ class Starter:
             "shim": self._config,
             "run": run,
             "tty": spec.process.tty,
-            "cgroup": spec.cgroup.path if isinstance(spec, config.Config) and spec.cgroup else "",
-            "hierarchies": cgroups.hierarchies(),
+            "cgroup": cgroup.path if cgroup else "",
+            "hierarchies": cgroup.hierarchies if cgroup else (),
             "shared_pid": isinstance(spec, config.Config) and spec.namespaces.pid != config.NEW,
             "warnings": started.warnings,
             "trace": self._request.get("trace"),

@@ -176,8 +176,9 @@ def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int
     """In a fork: fork the starter, wait for what it hands over, and watch over that.
 
     With a `connection` the starter serves it. Without, we are the spare: the starter waits for the next one at `listener`,
-    writes to `end` when it has it, and both close it when the start is over. A fork costs 0.5 ms, and then about 1 µs for the first write to
-    each page that was shared: a spare has that behind it before anybody waits for it. Until then both die with the zygote.
+    writes to `end` when it has it, and both close it when the start is over. A fork costs 0.5 ms, and then about 1 µs for the
+    first write to each page that was shared: a spare has that behind it before anybody waits for it. Until then both die with
+    the zygote.
     """
     _die_with(zygote)
     process.set_name("minidock-spare")

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench import cold, crowd, memory, scale, steps, warm
-from tests.bench.stage import Stage
+from tests.bench.stage import Stage, tmpfs_on_run
 
 EXPERIMENTS = {
     "warm": warm.run,
@@ -30,6 +30,7 @@ def main(names: list[str]) -> int:
     if unknown:
         sys.stderr.write(f"bench: no such experiment: {', '.join(unknown)} (there are: {', '.join(EXPERIMENTS)})\n")
         return 2
+    tmpfs_on_run()
     with tempfile.TemporaryDirectory(prefix="mdb", dir="/var/tmp") as folder, ExitStack() as stack:
         stage = stack.enter_context(Stage(Path(folder)))
         for name in names or list(EXPERIMENTS):

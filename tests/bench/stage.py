@@ -13,10 +13,23 @@ import minidock
 from minidock.client.client import DockerClient
 from minidock.daemon.teardown import teardown
 from minidock.graph.bootstrap import bootstrap
+from minidock.graphdriver.overlay import filesystem
+from minidock.linux import mount, namespaces
 from tests.bench.peers import Worker, bundle
 from tests.peers import Dockerd, dockerd
 
 COMMAND = str(Path(sys.executable).with_name("minidock"))
+
+
+def tmpfs_on_run() -> None:
+    """Give this process and its children a tmpfs on /run, as every machine with systemd has one: run directories live there,
+    ours as well as runc's. In a mount namespace of our own; nothing to do where /run is one already."""
+    if filesystem("/run") == "tmpfs":
+        return
+    namespaces.unshare(namespaces.CLONE_NEWNS)
+    mount.mount("", "/", "", mount.MS_PRIVATE | mount.MS_REC)
+    mount.mount("tmpfs", "/run", "tmpfs", mount.MS_NOSUID | mount.MS_NODEV, "mode=755")
+    os.mkdir("/run/lock")
 
 
 class Stage:

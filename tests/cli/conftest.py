@@ -50,7 +50,7 @@ class Cli:
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     cli = Cli(tmp_path_factory.mktemp("cli") / "root")
     cli.ok("bootstrap")
-    cli.ok("run", "--rm", "--net=none", "busybox", "true")  # the zygote is there from here on
+    cli.ok("run", "--rm", "busybox", "true")  # the zygote and the bridge are there from here on
     yield cli
     teardown(cli.root)
 

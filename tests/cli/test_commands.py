@@ -122,6 +122,7 @@ def test_exec(cli: Cli, background: Background) -> None:
     assert (result.stdout, result.stderr, result.returncode) == ("in\n/tmp\n1000\n12\n", "e\n", 6)
     assert cli("exec", id, "nope").returncode == 127
     assert cli("exec", id, "/etc/passwd").returncode == 126
+    assert cli("exec", "-u", "nosuch", id, "true").returncode == 126
     assert cli.ok("exec", "-d", id, "touch", "/made") == ""
     assert cli.ok("exec", id, "sh", "-c", "until ls /made; do :; done").splitlines()[-1] == "/made"
     cli.ok("stop", "-t0", id)

@@ -31,7 +31,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from minidock.errors import SystemFault
@@ -100,22 +100,28 @@ class Manager(Protocol):
         ...
 
 
-def version() -> int:
+def version(trees: Sequence[Hierarchy] = ()) -> int:
     """2 when the unified hierarchy has the usual controllers; 1 otherwise, also on a hybrid host."""
-    return 2 if unified(hierarchies()) else 1
+    return 2 if unified(trees or hierarchies()) else 1
 
 
-def manager(path: str, trees: list[Hierarchy] | None = None) -> Manager:
+def manager(path: str, trees: Sequence[Hierarchy] = ()) -> Manager:
     """The manager for the cgroup `path` (``/minidock/<id>``) in `trees`, by default in whatever is mounted. Makes nothing yet.
 
     Raises SystemFault when no cgroup hierarchy is mounted at all.
     """
-    trees = hierarchies() if trees is None else trees
+    trees = trees or hierarchies()
     if tree := unified(trees):
         return v2.Manager(path, tree)
     if not any(h.version == 1 for h in trees):
         raise SystemFault("find cgroups", "/proc/self/mountinfo", detail="no cgroup hierarchy is mounted")
     return v1.Manager(path, trees)
+
+
+def directories(group: Manager | None) -> dict[str, str] | None:
+    """What a container's /sys/fs/cgroup is made of: `group`'s directories on v1; None on v2, where it is a mount of its own."""
+    paths = group.paths() if group else {}
+    return paths if paths.keys() - {""} else None
 
 
 def ensure_parent(path: str) -> list[str]:
@@ -190,12 +196,12 @@ def memory_ceiling(meminfo: str) -> int:
     return max(total - max(1 << 30, total * 15 // 100), total // 2)
 
 
-def settings(host_config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def settings(host_config: Mapping[str, Any], trees: Sequence[Hierarchy] = ()) -> tuple[tuple[str, str], ...]:
     """What to write for the resource options of Docker's HostConfig, as ``config.Cgroup.settings`` wants it.
 
     Zero or missing means: leave the kernel's default; -1 is no limit. Validation is the daemon's.
     """
-    v2_machine = version() == 2
+    v2_machine = version(trees) == 2
     result = []
     for option, v1_file, v2_file, v2_value in _SETTINGS:
         value = host_config.get(option)

@@ -23,6 +23,7 @@ import itertools
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from minidock.errors import NotSupported, SystemFault
@@ -47,7 +48,7 @@ FREEZE_TIMEOUT = 10.0
 class Manager:
     """The cgroup `path` in every mounted v1 hierarchy. See `minidock.libcontainer.cgroups.Manager` for the methods."""
 
-    def __init__(self, path: str, trees: list[Hierarchy]) -> None:
+    def __init__(self, path: str, trees: Sequence[Hierarchy]) -> None:
         self.path = path
         self._mounts = {c: h.mountpoint for h in trees for c in h.controllers if h.version == 1}
         hybrid = next((h for h in trees if h.version == 2), None)

@@ -34,6 +34,8 @@ from minidock.errors import InvalidParameter, NotSupported
         ({}, {"Dns": ["x"]}, "x is not an ip address"),
         ({}, {"ExtraHosts": ["x"]}, 'bad format for add-host: "x"'),
         ({}, {"ExtraHosts": ["x:y"]}, 'invalid IP address in add-host: "y"'),
+        ({}, {"ExtraHosts": ["x\ny:1.2.3.4"]}, "invalid ExtraHosts: 'x\\ny:1.2.3.4' has more than one line"),
+        ({}, {"DnsSearch": ["a\nnameserver 1.2.3.4"]}, "invalid DnsSearch: 'a\\nnameserver 1.2.3.4' has more than one line"),
         ({}, {"Devices": [{"PathOnHost": "/dev/nope"}]},
          'error gathering device information while adding custom device "/dev/nope": no such file or directory'),
         ({}, {"Devices": [{"PathOnHost": "/etc/passwd"}]},

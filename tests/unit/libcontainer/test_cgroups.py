@@ -166,7 +166,7 @@ def test_cpu_weight(shares: int, weight: int) -> None:
 def test_settings_on_both_versions(
     monkeypatch: pytest.MonkeyPatch, version: int, expected: tuple[tuple[str, str], ...]
 ) -> None:
-    monkeypatch.setattr(cgroups, "version", lambda: version)
+    monkeypatch.setattr(cgroups, "version", lambda trees: version)
     options = {"Memory": 64 << 20, "PidsLimit": -1, "CpuShares": 512, "CpusetCpus": "0-1", "CpusetMems": "", "Privileged": True}
     assert cgroups.settings(options) == expected
     assert cgroups.settings({"Memory": 0, "PidsLimit": None}) == ()
