@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minidock.errors import SystemFault
+from minidock.linux import files
 
 DEFAULT_ROOT = "/var/lib/minidock"
 
@@ -101,9 +102,10 @@ class Paths:
         or had, a hand in."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         make_private(self.root)
-        for directory in (self.containers, self.tmp, self.volumes, self.seccomp):
-            directory.mkdir(mode=0o700, exist_ok=True)
-        self.run.mkdir(mode=0o700, exist_ok=True)
+        for directory in (self.containers, self.tmp, self.volumes, self.seccomp, self.run):
+            if not directory.is_dir():
+                directory.mkdir(mode=0o700, exist_ok=True)
+                files.spread(directory)
         make_private(self.run)
         self.exec.mkdir(mode=0o700, exist_ok=True)
 

@@ -24,6 +24,7 @@ from typing import ClassVar
 
 from minidock.graphdriver.tree import remove_tree
 from minidock.linux import mount
+from minidock.linux.files import spread
 
 
 class Scratch:
@@ -67,6 +68,7 @@ class Scratch:
                 break
             os.close(fd)  # swept between open and flock
         os.mkdir(path, 0o700)
+        spread(path)
         self._path, self._lock_fd, self._pid = path, fd, os.getpid()
 
     def name(self, stem: str) -> str:

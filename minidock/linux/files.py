@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import _thread
 import ctypes
+import errno
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +19,8 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
+
+_FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS, _FS_TOPDIR_FL = 0x80086601, 0x40086602, 0x00020000  # include/uapi/linux/fs.h
 
 
 class _OpenHow(ctypes.Structure):
@@ -72,6 +76,25 @@ def read_small(path: str | os.PathLike[str]) -> bytes:
             part = os.read(fd, 1 << 16)
             data += part
         return data
+    finally:
+        os.close(fd)
+
+
+def spread(directory: str | os.PathLike[str]) -> None:
+    """Say that what is made in `directory` need not lie close together (ext4's "top of a directory hierarchy", chattr(1) +T).
+
+    Without a journal, ext4 passes over each inode that was freed within the last minutes, one by one, and looks in the parent's
+    block group first: where containers come and go, each new file would cost a millisecond. File systems that know no such
+    flag are left alone.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flags = int.from_bytes(fcntl.ioctl(fd, _FS_IOC_GETFLAGS, bytes(8)), sys.byteorder)
+        if not flags & _FS_TOPDIR_FL:
+            fcntl.ioctl(fd, _FS_IOC_SETFLAGS, (flags | _FS_TOPDIR_FL).to_bytes(8, sys.byteorder))
+    except OSError as e:
+        if e.errno not in (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM):
+            raise
     finally:
         os.close(fd)
 
