@@ -75,8 +75,8 @@ class Parent:
         """Wait for the child's message `event` ("" for the end of file). Raises the StartError that came instead."""
         try:
             data = self.sock.recv(_MAX)
-        except ConnectionResetError:
-            data = b""
+        except ConnectionResetError:  # the child ended and had not read all that we sent; what it said is there all the same
+            data = self.sock.recv(_MAX)
         if not data:
             if event:
                 raise StartError("container init", detail=f"killed before {event}")

@@ -268,7 +268,8 @@ def settle(engine: Engine, subject: str) -> None:
     """A start whose engine was killed is either taken back by its shim or goes through: wait until that is decided."""
     try:
         if inspect.inspect(engine, subject)["State"]["Running"]:
-            stop.stop(engine, subject, 0)
+            with contextlib.suppress(errors.NotModified):  # a kill that was on its way has come first
+                stop.stop(engine, subject, 0)
             wait.wait(engine, subject, timeout=10)
     except errors.ContainerNotFound:
         return
