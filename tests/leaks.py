@@ -66,12 +66,15 @@ def processes() -> frozenset[str]:
             continue
         try:
             group = (entry / "cgroup").read_text()
-            name, ppid = (entry / "comm").read_text().strip(), int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            name = (entry / "comm").read_text().strip()
+            state, ppid = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
         except (FileNotFoundError, ProcessLookupError):
             continue
         if name == "minidock-spare":  # a zygote keeps one ready, and a new one each time; they cannot outlive it
             continue
-        if "/minidock" in group or (ppid == os.getpid() and "python" not in name and "chrom" not in name):
+        if state == "Z" and ppid == "1":  # dead, and for the machine's init to reap, which may look every two seconds only
+            continue
+        if "/minidock" in group or (ppid == str(os.getpid()) and "python" not in name and "chrom" not in name):
             found.append(f"{entry.name} {name}")
     return frozenset(found)
 

@@ -170,7 +170,7 @@ KNOWN: dict[str, tuple[str, int | None]] = {
     "kill nosuch": ("without \"Cannot kill container\" before a container that is not there", None),
     "exec up nosuch": ("dockerd 20.10 writes it into the output and ends with 126", 127),
     "exec up /etc/passwd": ("dockerd 20.10 writes it into the output", 126),
-    "exec -u nosuch up true": ("dockerd 20.10 writes it into the output and ends with 126", 1),
+    "exec -u nosuch up true": ("dockerd 20.10 writes it into the output", 126),
     "rename up made": ("without \"Error when allocating new name\" before it", None),
     "rename nosuch other": ("docker's client adds a summary", None),
     "load -i {tmp}/file": ("which part of the archive", None),
