@@ -71,6 +71,11 @@ def axes(title: str, *, height: float = 3.2, columns: int = 1, width: float = WI
         yield figure, panels
 
 
+def short(value: float) -> str:
+    """A number as a reader wants it beside a bar: three digits, but no powers of ten ("1330", "0.926")."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def bars(
     values: Mapping[str, float],
     *,
@@ -97,7 +102,7 @@ def bars(
         reach = max([*values.values(), *(max(s) for s in (spread or {}).values())])
         for i, n in enumerate(names):
             right = max([values[n], *(spread or {}).get(n, [])])
-            ax.text(right + reach * 0.015 if not log else right * 1.08, i, f"{values[n]:.3g}", va="center", color=BLUE)
+            ax.text(right + reach * 0.015 if not log else right * 1.08, i, short(values[n]), va="center", color=BLUE)
         _marks(ax, names, predictions, "D", ORANGE, "predicted")
         _marks(ax, names, claims, "v", PINK, "the text's claim")
         if line:
@@ -108,7 +113,7 @@ def bars(
         ax.invert_yaxis()
         ax.set_xlabel(label)
         ax.legend(loc="best", fontsize=9)
-    told = "; ".join(f"{n} {values[n]:.3g}" for n in names)
+    told = "; ".join(f"{n} {short(values[n])}" for n in names)
     return Picture(figure, f"{title}. {label}: {told}")
 
 
@@ -140,7 +145,7 @@ def lines(
         ax.set_xlabel(xlabel)
         ax.set_ylabel(ylabel)
         ax.legend(fontsize=9)
-    told = "; ".join(f"{n}: {', '.join(f'{x:g}→{y:.3g}' for x, y in p)}" for n, p in series.items())
+    told = "; ".join(f"{n}: {', '.join(f'{x:g}→{short(y)}' for x, y in p)}" for n, p in series.items())
     return Picture(figure, f"{title}. {ylabel} against {xlabel}: {told}")
 
 
@@ -156,13 +161,15 @@ def prediction(predicted: float, measured: Sequence[float], *, claim: float | No
             ax.plot([claim], [2], "v", color=PINK, markeredgecolor=BLACK, markersize=10)
             names.append("the text's claim")
         for i, value in enumerate([middle, predicted, *([claim] if claim is not None else [])]):
-            ax.annotate(f"{value:.3g}", (value, i), xytext=(12, 0), textcoords="offset points", va="center")
+            ax.annotate(short(value), (value, i), xytext=(0, 13), textcoords="offset points", ha="center", va="center")
         ax.set_yticks(range(len(names)), names)
-        ax.set_ylim(-0.6, len(names) - 0.4)
+        ax.set_ylim(-0.6, len(names) - 0.25)
         ax.set_xlim(left=0)
         ax.set_xlabel(label)
         ax.grid(axis="x", alpha=0.3)
-    told = f"predicted {predicted:.3g}, measured {middle:.3g}" + (f", claimed {claim:.3g}" if claim is not None else "")
+    told = f"predicted {short(predicted)}, measured {short(middle)}" + (
+        f", claimed {short(claim)}" if claim is not None else ""
+    )
     return Picture(figure, f"{title}. {label}: {told}")
 
 
