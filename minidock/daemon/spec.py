@@ -20,7 +20,6 @@ from minidock.libcontainer.config import (
     Config,
     Device,
     DeviceRule,
-    Hierarchy,
     IdMap,
     Mount,
     Namespaces,
@@ -43,7 +42,6 @@ class Facts:
     capabilities: Capabilities
     cgroup_path: str
     cgroup_version: int = 1
-    hierarchies: tuple[Hierarchy, ...] = ()
     joined: tuple[tuple[str, int], ...] = ()
     seccomp: str = ""
     settings: tuple[tuple[str, str], ...] = ()
@@ -78,7 +76,7 @@ def build(record: dict[str, Any], facts: Facts) -> Config:
         readonly_root=bool(host_config.get("ReadonlyRootfs")),
         root_propagation=_root_propagation(record),
         sysctl=sysctls(host_config, spaces),
-        cgroup=Cgroup(facts.cgroup_path, device_rules(privileged, facts), facts.settings, facts.hierarchies),
+        cgroup=Cgroup(facts.cgroup_path, device_rules(privileged, facts), facts.settings),
         init=bool(host_config.get("Init")),
     )
 

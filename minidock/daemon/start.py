@@ -144,13 +144,12 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
     root = dataclasses.replace(engine.layers.root(container.id), volatile=bool(host_config.get("AutoRemove")))
     nodes, rules = devices.asked(host_config)
     uid_map, gid_map = remap.id_maps(engine.userns_remap) if remapped(engine, host_config) else ((), ())
-    trees = tuple(cgroups.hierarchies())
+    trees = cgroups.hierarchies()
     facts = spec.Facts(
         root=root,
         capabilities=caps,
         cgroup_path=container.cgroup,
         cgroup_version=cgroups.version(trees),
-        hierarchies=trees,
         joined=joined(engine, container),
         seccomp=seccomp(engine, security, caps.bounding, privileged),
         settings=cgroups.settings(host_config, trees),

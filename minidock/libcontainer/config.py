@@ -115,28 +115,17 @@ class DeviceRule:
 
 
 @dataclass(frozen=True)
-class Hierarchy:
-    """One mounted cgroup tree: its `version` (1 or 2), what it controls, and where it is."""
-
-    version: int
-    controllers: tuple[str, ...]
-    mountpoint: str
-
-
-@dataclass(frozen=True)
 class Cgroup:
     """Where the container sits in every hierarchy, and what holds for it there.
 
     `path` is below the mount point of each hierarchy, for example ``/minidock/<full id>``. `settings` are (file name, value)
     pairs, written in order as given (``("memory.limit_in_bytes", "67108864")``): what to write is decided by
-    ``cgroups/{v1,v2}`` from docker's options, so that nobody below needs arithmetic. `hierarchies` are those that are mounted,
-    so that three processes need not find them out one after the other; with none, whoever needs them looks.
+    ``cgroups/{v1,v2}`` from docker's options, so that nobody below needs arithmetic.
     """
 
     path: str
     devices: tuple[DeviceRule, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
-    hierarchies: tuple[Hierarchy, ...] = ()
 
 
 @dataclass(frozen=True)

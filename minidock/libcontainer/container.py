@@ -29,7 +29,7 @@ runc needs. All undo stands beside what it undoes, on one ExitStack; `destroy` r
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NoReturn
 
@@ -42,15 +42,23 @@ from minidock.libcontainer.stdio import give
 from minidock.linux import namespaces, process, trace
 
 
-def create(config: Config, stdio: Stdio, tracer: trace.Tracer | None = None, *, sibling: bool = False) -> InitProcess:
+def create(
+    config: Config,
+    stdio: Stdio,
+    tracer: trace.Tracer | None = None,
+    *,
+    sibling: bool = False,
+    trees: Sequence[cgroups.Hierarchy] = (),
+) -> InitProcess:
     """Start the init of a new container; it sets itself up while we return.
 
     The caller keeps its own copies of `stdio`'s descriptors and must be single-threaded. With a `tracer`, the child records
     its steps in the same way (and with the same fault plan). A `sibling` becomes the child of our parent, which then reaps it
-    and with which it dies (CLONE_PARENT). Raises StartError with step and path; nothing is left then.
+    and with which it dies (CLONE_PARENT). `trees` are the mounted cgroup trees, if the caller has looked. Raises StartError
+    with step and path; nothing is left then.
     """
     with ExitStack() as undo, stepping("create container") as at:
-        group = _cgroup(config, undo, at)
+        group = _cgroup(config, trees, undo, at)
         seccomp = read_program(config.process.seccomp, at)
         at("clone3")
         ours, theirs = sync.pair(undo)
@@ -88,11 +96,11 @@ def _give_birth(job: init.Job, flags: int, cgroup: int | None) -> tuple[int, int
     return userns.born_inside(user, main, flags, cgroup, job.cgroup.join_self if job.cgroup else None)
 
 
-def _cgroup(config: Config, undo: ExitStack, at: At) -> cgroups.Manager | None:
+def _cgroup(config: Config, trees: Sequence[cgroups.Hierarchy], undo: ExitStack, at: At) -> cgroups.Manager | None:
     if config.cgroup is None:
         return None
     at("create cgroup", config.cgroup.path)
-    group = cgroups.manager(config.cgroup.path, config.cgroup.hierarchies)
+    group = cgroups.manager(config.cgroup.path, trees)
     undo.callback(group.remove)
     if config.namespaces.pid != NEW:  # then the end of init ends nobody else
         undo.callback(group.kill)

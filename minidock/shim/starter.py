@@ -87,7 +87,8 @@ class Starter:
             if isinstance(self._spec, config.ExecConfig):
                 started = create_exec(self._spec, stdio, self._tracer, sibling=True)
             else:
-                started = create(self._spec, stdio, self._tracer, sibling=True)
+                self._trees = cgroups.hierarchies()  # in our view: the engine may be in another mount namespace
+                started = create(self._spec, stdio, self._tracer, sibling=True, trees=self._trees)
             undo.callback(started.destroy)
         self._process = started
         self._handed["pidfd"] = started.pidfd
@@ -133,7 +134,7 @@ class Starter:
             "run": run,
             "tty": spec.process.tty,
             "cgroup": cgroup.path if cgroup else "",
-            "hierarchies": cgroup.hierarchies if cgroup else (),
+            "hierarchies": self._trees if cgroup else (),
             "shared_pid": isinstance(spec, config.Config) and spec.namespaces.pid != config.NEW,
             "warnings": started.warnings,
             "trace": self._request.get("trace"),

@@ -8,9 +8,9 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from minidock.errors import SystemFault
-from minidock.libcontainer.config import Hierarchy as Hierarchy
 from minidock.linux.files import read_small
 from minidock.linux.trace import traced
 
@@ -21,6 +21,15 @@ _OPTIONS = {"rw", "ro", "noprefix", "xattr", "clone_children", "cpuset_v2_mode",
 _USUAL = {"cpu", "memory", "pids", "io", "cpuset"}
 # How long `remove` waits for the last processes to be gone, in seconds.
 REMOVE_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """One mounted cgroup tree: its `version` (1 or 2), what it controls, and where it is."""
+
+    version: int
+    controllers: tuple[str, ...]
+    mountpoint: str
 
 
 def parse_mountinfo(text: str) -> list[Hierarchy]:

@@ -25,9 +25,10 @@ from minidock.daemon import create, inspect, kill, logs, pause, ps, rm, run, sta
 from minidock.daemon import exec as exec_verb
 from minidock.daemon.container import Container
 from minidock.daemon.engine import Engine
-from minidock.libcontainer import userns
+from minidock.libcontainer import cgroups, userns
 from minidock.libcontainer.config import IdMap
 from minidock.linux import trace
+from tests.conftest import needs
 from tests.linux.robust import remains
 
 MINIDOCK = str(Path(sys.executable).parent / "minidock")
@@ -296,3 +297,20 @@ def test_an_exec_outlives_its_client(engine: Engine) -> None:
     assert exec_verb.exec_wait(engine, exec_id, 20) == 8
     assert json.loads((engine.paths.exec / f"{exec_id}.exit.json").read_text())["code"] == 8
     rm.rm(engine, id, force=True)
+
+
+def test_a_zygote_that_sees_other_mounts(own_root: Path) -> None:
+    """The engine that made it was in a mount namespace of its own; the next one is not."""
+    needs("cgroup-v1")
+    unified = next((tree.mountpoint for tree in cgroups.hierarchies() if tree.version == 2), None)
+    away = f"umount {unified}" if unified else "umount /sys/fs/cgroup/pids"
+    script = f"{away} && exec {MINIDOCK} run --rm --net=none busybox true"
+    with Engine(own_root) as engine:
+        engine.execdriver.stop_zygote()  # type: ignore[attr-defined]
+        before = remains.look(engine)
+    environment = {**os.environ, "MINIDOCK_ROOT": str(own_root)}
+    subprocess.run(["unshare", "-m", "sh", "-c", script], env=environment, check=True)
+    with Engine(own_root) as engine:
+        result = run.run(engine, {"Image": "busybox", "Cmd": ["true"]}, {"NetworkMode": "none", "AutoRemove": True})
+        assert result.exit_code == 0
+    assert remains.settled(own_root, before, ignore=("fds",)) == []
