@@ -53,6 +53,12 @@ class Chapter:
         self.marks.scratch.mkdir(mode=0o700, exist_ok=True)
         return self.marks.scratch
 
+    @property
+    def disk(self) -> Path:
+        """The chapter's own folder for what must lie on a disk (swap file, loop device), made when first asked for."""
+        self.marks.disk.mkdir(mode=0o700, exist_ok=True)
+        return self.marks.disk
+
     def begin(self) -> Report:
         """Take away what a dead kernel of this chapter left, say so, look for the images; returns the preflight table."""
         left = [*self._remove_containers(), *cleanup.take_away(self.marks)]

@@ -5,8 +5,8 @@ of its predecessor and takes everything away, and nothing that belongs to somebo
 
     containers       the label ``minidock.chapter=03-namespaces``
     processes        ``MINIDOCK_CHAPTER=03-namespaces`` in their environment (/proc/PID/environ)
-    mounts, loops,   below the chapter's scratch folder ``/tmp/minidock-lab-03``
-    files
+    mounts, loops,   below the chapter's scratch folder ``/tmp/minidock-lab-03``, or ``/var/tmp/minidock-lab-03`` for what
+    swap, files      must lie on a disk
     links, cgroups,  a name (a comment, for a rule) that starts with ``lab03``
     network namespaces, rules
 
@@ -28,6 +28,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from minidock.lab import loopdisk, swapfile
 
 LABEL = "minidock.chapter"
 VARIABLE = "MINIDOCK_CHAPTER"
@@ -62,6 +64,16 @@ class Marks:
         return Path(f"/tmp/minidock-lab-{self.chapter.partition('-')[0]}")
 
     @property
+    def disk(self) -> Path:
+        """The folder for what must lie on a disk (a swap file, the file of a loop device): /tmp may be memory."""
+        return Path(f"/var/tmp/minidock-lab-{self.chapter.partition('-')[0]}")
+
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        """Both."""
+        return self.scratch, self.disk
+
+    @property
     def environment(self) -> dict[str, str]:
         """What a process of this chapter has in its environment."""
         return {VARIABLE: self.chapter}
@@ -71,26 +83,30 @@ def marked(marks: Marks) -> list[Leftover]:
     """Everything on this machine that carries the chapter's marks, containers aside (the engine lists those)."""
     return [
         *(Leftover("process", str(pid)) for pid in _processes(marks)),
-        *(Leftover("mount", point) for point in _mounts() if _below(point, marks.scratch)),
-        *(Leftover("loop", device) for device in _loops(marks.scratch)),
+        *(Leftover("mount", point) for point in _mounts() if any(_below(point, f) for f in marks.folders)),
+        *(Leftover("swap", a.path) for a in swapfile.areas() if any(_below(a.path, f) for f in marks.folders)),
+        *(Leftover("loop", device) for f in marks.folders for device, _file in _loops(f)),
         *(Leftover("link", name) for name in _names("/sys/class/net", marks.prefix)),
         *(Leftover("netns", name) for name in _names("/run/netns", marks.prefix)),
         *(Leftover("cgroup", str(path)) for path in _cgroups(marks.prefix)),
         *(Leftover("rule", rule) for rule in _rules(marks.prefix)),
-        *(Leftover("folder", str(p)) for p in (marks.scratch,) if p.exists()),
+        *(Leftover("folder", str(p)) for p in marks.folders if p.exists()),
     ]
 
 
 def take_away(marks: Marks) -> list[Leftover]:
-    """Take away everything `marked` finds, in the order that works: processes, mounts, names, folders. Returns what was
+    """Take away everything `marked` finds, in the order that works: processes, mounts, swap, names, folders. Returns what was
     there. Raises OSError if something cannot be taken away."""
     there = marked(marks)
     by_kind = {kind: [x.name for x in there if x.kind == kind] for kind in {x.kind for x in there}}
     _end([int(pid) for pid in by_kind.get("process", [])])
     for point in reversed(by_kind.get("mount", [])):
         subprocess.run(["umount", "--lazy", point], check=True)
-    for device in by_kind.get("loop", []):
-        subprocess.run(["losetup", "--detach", device], check=True)
+    for path in by_kind.get("swap", []):
+        swapfile.switch_off(path)
+    for device, file in [x for f in marks.folders for x in _loops(f)]:
+        loopdisk.put_scheduler_back(Path(device).name, file)
+        loopdisk.detach(device)
     for name in by_kind.get("link", []):
         if Path("/sys/class/net", name).exists():  # the other end of a veth pair goes with the first
             subprocess.run(["ip", "link", "delete", name], check=True)
@@ -173,11 +189,12 @@ def _below(point: str, folder: Path) -> bool:
     return point == str(folder) or point.startswith(f"{folder}/")
 
 
-def _loops(folder: Path) -> Iterator[str]:
-    """Loop devices whose file lies below `folder` (sysfs, ABI/testing/sysfs-block: loop/backing_file)."""
+def _loops(folder: Path) -> Iterator[tuple[str, str]]:
+    """Loop devices whose file lies below `folder`, and that file (sysfs, ABI/testing/sysfs-block: loop/backing_file)."""
     for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
-        if _below(backing.read_text().strip().removesuffix(" (deleted)"), folder):
-            yield f"/dev/{backing.parts[3]}"
+        file = backing.read_text().strip().removesuffix(" (deleted)")
+        if _below(file, folder):
+            yield f"/dev/{backing.parts[3]}", file
 
 
 def _names(folder: str, prefix: str) -> list[str]:
