@@ -1,0 +1,272 @@
+"""An experiment is data: containers with their limits, what is counted, for how long, how often. This runs it.
+
+::
+
+    halves = Experiment("halves", [Load("a", BURN, {"cpu_shares": 1000}), Load("b", BURN, {"cpu_shares": 500})])
+    rows = run(halves)                        tidy rows, saved as build/measurements/halves.json with the machine's facts
+    rows += run(halves, engine="docker")      the same on a real Docker
+    result = judge(halves)                    rounds until the goal's interval is clear: result.verdict, result.rows
+    control = judge(halves.without_limits(), promise=result.promise)      the negative control: must FAIL
+
+    round 1                                     round 2
+    ├ settle ┼ window 1 ┼ window 2 ┤            ├ window 1 ┼ window 2 ┤         one row per load and window
+    start    read       read       read         read       read       read      counters at both ends
+             └─ the same containers through all rounds, or with fresh=True new ones for each ─┘
+
+A *row* is a dict: experiment, engine, load, round, window, ``t`` (seconds since the round's first reading, at the window's
+end), ``seconds`` (the window's exact length), every counter of `minidock.lab.counters` (the growth, or the level at the end),
+``cores`` (CPU time ÷ wall time), and what the kernel held (weight, quota_us, memory_limit, …). A load that ended has
+``ended: True``, ``exit_code`` and ``oom_killed`` in its last row and no counters.
+
+Whatever happens, the containers are removed: each stands in an ExitStack before it is started, and carries a label.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from minidock.lab import counters, engines, measure, verdicts
+from minidock.lab.measure import Row
+from minidock.lab.progress import bar
+from minidock.lab.verdicts import Promise, Verdict
+
+# A steady CPU burner that every image with a shell has: no memory, no disk, one process.
+BURN = ("sh", "-c", "while :; do :; done")
+_SAMPLING = 0.004  # seconds between two looks at the `processor` fields (v2 has no per-CPU counter)
+
+
+@dataclass(frozen=True)
+class Load:
+    """One container: `command` under `limits` (client keywords: cpu_shares=, mem_limit=, …).
+
+    `fixed` are client keywords that belong to the set-up and not to what is examined (a cpuset that makes the contenders
+    meet, a volume): the negative control keeps them.
+    """
+
+    name: str
+    command: str | Sequence[str] = BURN
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    image: str = "busybox"
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is judged: `quantity` makes one number of one round's rows; `promise` says where it should lie, from what the kernel
+    held in those rows. `unit` is the quantity's, for axes."""
+
+    quantity: Callable[[list[Row]], float]
+    promise: Callable[[list[Row]], Promise]
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """See the module. `seconds` is the length of one window, `settle` what passes unmeasured after the start."""
+
+    name: str
+    loads: Sequence[Load]
+    sample: tuple[str, ...] = ("cpu",)
+    seconds: float = 0.5
+    rounds: int = 6
+    windows: int = 1
+    settle: float = 0.2
+    fresh: bool = False
+    goal: Goal | None = None
+
+    def without_limits(self) -> Experiment:
+        """The negative control: the same containers and loads, none of the limits."""
+        bare = [dataclasses.replace(load, limits={}) for load in self.loads]
+        return dataclasses.replace(self, name=f"{self.name}-without", loads=bare)
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """A judged experiment. ``print(result)`` is the verdict's stable line."""
+
+    experiment: Experiment
+    rows: list[Row]
+    verdict: Verdict
+
+    @property
+    def promise(self) -> Promise:
+        """What was promised; hand it to the control's `judge`."""
+        return self.verdict.promise
+
+    @property
+    def samples(self) -> tuple[float, ...]:
+        """The goal's quantity, round by round."""
+        return self.verdict.samples
+
+    def __repr__(self) -> str:
+        return str(self.verdict)
+
+
+def run(experiment: Experiment, *, engine: str | Any = "minidock", progress: bool = True) -> list[Row]:
+    """All rounds; the rows, also saved under the experiment's name. `engine` is "minidock", "docker" or a client.
+
+    Raises what the engine raises (a limit that it refuses), with nothing left behind.
+    """
+    rows: list[Row] = []
+    with running(experiment, engine=engine) as bench, bar(experiment.name, experiment.rounds, progress) as advance:
+        for _ in range(experiment.rounds):
+            rows += bench.round()
+            advance()
+    _save(experiment, bench.engine, rows)
+    return rows
+
+
+def judge(
+    experiment: Experiment,
+    *,
+    engine: str | Any = "minidock",
+    promise: Promise | None = None,
+    at_least: int = 4,
+    at_most: int = 30,
+    seconds: float = 15.0,
+    progress: bool = True,
+) -> Result:
+    """Rounds until the goal is kept or broken (verdicts.judge), the rows saved. `promise` overrides the goal's own: the control
+    of a limited run is judged by the limited run's promise. Raises ValueError for an experiment without a goal."""
+    if experiment.goal is None:
+        raise ValueError(f"the experiment {experiment.name} has no goal to be judged by")
+    quantity, rows = experiment.goal.quantity, []
+    with running(experiment, engine=engine) as bench, bar(experiment.name, at_most, progress) as advance:
+
+        def sample() -> float:
+            taken = bench.round()
+            rows.extend(taken)
+            advance()
+            return quantity(taken)
+
+        ready = [sample()]  # the promise needs rows: it is made from what the kernel holds
+        promised = promise or experiment.goal.promise(rows)
+        verdict = verdicts.judge(
+            promised,
+            lambda: ready.pop() if ready else sample(),
+            at_least=at_least, at_most=at_most, seconds=seconds,
+        )  # fmt: skip
+    _save(experiment, bench.engine, rows, verdict=str(verdict), detail=verdict.detail())
+    return Result(experiment, rows, verdict)
+
+
+@contextmanager
+def running(experiment: Experiment, *, engine: str | Any = "minidock") -> Iterator[Bench]:
+    """The experiment's containers, running; call `Bench.round` as often as you like. They are gone when the ``with`` ends."""
+    with engines.opened(engine) as opened, ExitStack() as undo:
+        for image in dict.fromkeys(load.image for load in experiment.loads):
+            engines.provide(opened, image)
+        yield Bench(experiment, opened, undo)
+
+
+class Bench:
+    """A running experiment. `containers` holds the load's name → its container (docker-py's shape) once a round has begun."""
+
+    def __init__(self, experiment: Experiment, engine: engines.Engine, undo: ExitStack) -> None:
+        self.experiment, self.engine = experiment, engine
+        self.containers: dict[str, Any] = {}
+        self._groups: dict[str, counters.Group] = {}
+        self._rounds = 0
+        self._undo = undo
+
+    def start(self) -> None:
+        """Make and start the containers, unless they run; then let the loads get going."""
+        if self.containers:
+            return
+        for load in self.experiment.loads:
+            self.containers[load.name] = container = self._create(load)
+            self._undo.callback(container.remove, force=True, v=True)
+        for name, container in self.containers.items():
+            container.start()
+            self._groups[name] = counters.group(container)
+        time.sleep(self.experiment.settle)
+
+    def stop(self) -> None:
+        """Remove the containers; the next round makes new ones."""
+        self._undo.close()
+        self.containers, self._groups = {}, {}
+
+    def round(self) -> list[Row]:
+        """One round: its windows, one row per load in each. A load that has ended has one last row that says how."""
+        if self.experiment.fresh:
+            self.stop()
+        self.start()
+        rows: list[Row] = []
+        alive, start = dict(self._groups), time.monotonic()
+        before = {name: self._read(name) for name in alive}
+        held = {name: group.held() for name, group in alive.items()}
+        for window in range(self.experiment.windows):
+            placed = self._wait(start + (window + 1) * self.experiment.seconds, alive)
+            for name in list(alive):
+                about = self._about(name, window, start)
+                try:
+                    after = self._read(name)
+                except FileNotFoundError:
+                    rows.append({**about, **self._ended(name)})
+                    del alive[name]
+                    continue
+                rows.append({**about, **_window(before[name], after, placed[name]), **held[name]})
+                before[name] = after
+        self._rounds += 1
+        return rows
+
+    def _create(self, load: Load) -> Any:
+        options = {"network_mode": "none", **load.fixed, **load.limits}
+        options["labels"] = {**options.get("labels", {}), **self.engine.labels}
+        command = load.command if isinstance(load.command, str) else list(load.command)
+        return self.engine.client.containers.create(load.image, command, detach=True, **options)
+
+    def _read(self, name: str) -> counters.Values:
+        return self._groups[name].read(*self.experiment.sample)
+
+    def _about(self, name: str, window: int, start: float) -> Row:
+        about = {"experiment": self.experiment.name, "engine": self.engine.name, "load": name}
+        return {**about, "round": self._rounds, "window": window, "t": time.monotonic() - start}
+
+    def _ended(self, name: str) -> Row:
+        state = self.containers[name]
+        state.reload()
+        return {"ended": True, "exit_code": state.attrs["State"]["ExitCode"], "oom_killed": state.attrs["State"]["OOMKilled"]}
+
+    def _wait(self, until: float, alive: Mapping[str, counters.Group]) -> dict[str, Counter[int]]:
+        """Let the window pass. Where the kernel counts no CPU's time apart (v2), look meanwhile who is on which."""
+        seen: dict[str, Counter[int]] = {name: Counter() for name in alive}
+        watched = [n for n, g in alive.items() if g.version == 2 and "percpu" in self.experiment.sample]
+        while watched and (left := until - time.monotonic()) > 0:
+            for name in watched:
+                seen[name] += counters.processors(alive[name].pids())
+            time.sleep(min(left, _SAMPLING))
+        time.sleep(max(0.0, until - time.monotonic()))
+        return seen
+
+
+def _window(before: counters.Values, after: counters.Values, placed: Counter[int]) -> Row:
+    """The window between two readings, with `cores`, and per CPU what the kernel counted or what was seen."""
+    row = counters.difference(before, after)
+    if "cpu_ns" in row:
+        row["cores"] = row["cpu_ns"] / 1e9 / row["seconds"]
+    if "percpu_ns" in row:
+        row["percpu_source"] = "cpuacct.usage_percpu"
+    elif placed and "cpu_ns" in row:
+        total = sum(placed.values())
+        shares = [placed[cpu] / total for cpu in range(os.cpu_count() or 1)]
+        row["percpu_ns"] = [int(row["cpu_ns"] * share) for share in shares]
+        row["percpu_source"] = f"processor field, {total} samples"
+    return row
+
+
+def _save(experiment: Experiment, engine: engines.Engine, rows: list[Row], **about: object) -> None:
+    name = experiment.name if engine.name == "minidock" else f"{experiment.name}-{engine.name}"
+    measure.save(name, rows, engine=engine.name, loads=[_described(load) for load in experiment.loads], **about)
+
+
+def _described(load: Load) -> Row:
+    return {"name": load.name, "command": load.command, "image": load.image,
+            "limits": dict(load.limits), "fixed": dict(load.fixed)}  # fmt: skip
