@@ -58,8 +58,6 @@ class APIClient(ContainerApi, ExecApi, ImageApi, SystemApi, NotYet):
         "put_archive": "files cannot be copied in yet; bind a host directory",
         "remove_network": "networks cannot be made yet",
         "search": NO_REGISTRY,
-        "stats": "resource use is not reported yet; read the container's cgroup files",
-        "update_container": "limits cannot be changed yet",
     }
 
     def __init__(

@@ -8,13 +8,14 @@ would have answered. The verbs are imported where they are called: a program loa
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from minidock.client import convert, streams
+from minidock.client import convert, streams, updates
 from minidock.client.api.base import API_VERSION, ApiBase, Resource, as_json, resource_id
 from minidock.client.streams import CancellableStream
 from minidock.client.types import ContainerConfig, EndpointConfig, HostConfig, NetworkingConfig
@@ -172,6 +173,42 @@ class ContainerApi(ApiBase):
 
         verb.rename(self.engine, resource_id(container), name)
 
+    def update_container(
+        self,
+        container: Resource,
+        blkio_weight: int | None = None,
+        cpu_period: int | None = None,
+        cpu_quota: int | None = None,
+        cpu_shares: int | None = None,
+        cpuset_cpus: str | None = None,
+        cpuset_mems: str | None = None,
+        mem_limit: int | str | None = None,
+        mem_reservation: int | str | None = None,
+        memswap_limit: int | str | None = None,
+        kernel_memory: int | str | None = None,
+        restart_policy: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> dict[str, Any]:
+        """Change limits of a container, at once if it runs: ``{"Warnings": […]}``. What is not given, or 0, stays.
+
+        Units as in `create_host_config`. `more` is what the Engine API can change and docker-py does not know: nano_cpus,
+        pids_limit, blkio_weight_device, device_read_bps, device_write_bps, device_read_iops, device_write_iops. Raises
+        InvalidParameter, Conflict; then nothing has changed.
+        """
+        given = {
+            "blkio_weight": blkio_weight, "cpu_period": cpu_period, "cpu_quota": cpu_quota, "cpu_shares": cpu_shares,
+            "cpuset_cpus": cpuset_cpus, "cpuset_mems": cpuset_mems, "mem_limit": mem_limit,
+            "mem_reservation": mem_reservation, "memswap_limit": memswap_limit, "kernel_memory": kernel_memory,
+            "restart_policy": restart_policy, **more,
+        }  # fmt: skip
+        return self.update_container_from_config(container, updates.body(given))
+
+    def update_container_from_config(self, container: Resource, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """`update_container` with the Engine API's own names (``POST /containers/{id}/update``)."""
+        from minidock.daemon import update as verb
+
+        return verb.update(self.engine, resource_id(container), as_json(changes))
+
     # --- looking at it
 
     def containers(
@@ -212,6 +249,23 @@ class ContainerApi(ApiBase):
         from minidock.daemon import top as verb
 
         return verb.top(self.engine, resource_id(container), ps_args or "-ef")
+
+    def stats(self, container: Resource, decode: bool | None = None, stream: bool = True, one_shot: bool | None = None) -> Any:
+        """What it uses of the machine, in the Engine API's shape: see `minidock.daemon.stats`.
+
+        An iterator with one sample a second, as JSON lines (bytes) or with `decode` as dicts; with ``stream=False`` one dict:
+        after a window of 0.1 s, or with `one_shot` at once and without the CPU figures to compare with.
+        """
+        from minidock.daemon import stats as verb
+
+        if stream and one_shot:
+            raise InvalidArgument("one_shot is only available in conjunction with stream=False")
+        if decode and not stream:
+            raise InvalidArgument("decode is only available in conjunction with stream=True")
+        samples = verb.stats(self.engine, resource_id(container), stream=stream, one_shot=bool(one_shot))
+        if not stream:
+            return next(samples)
+        return samples if decode else (json.dumps(sample).encode() + b"\n" for sample in samples)
 
     def port(self, container: Resource, private_port: int | str) -> list[dict[str, str]] | None:
         """Where a port of the container is published on the host; None if it is not."""

@@ -29,8 +29,6 @@ class Container(Model, NotYet):
         "diff": "a container's changes cannot be listed yet",
         "get_archive": "files cannot be copied out yet; export the container, or exec tar",
         "put_archive": "files cannot be copied in yet; bind a host directory",
-        "stats": "resource use is not reported yet; read the container's cgroup files",
-        "update": "limits cannot be changed yet",
     }
 
     @property
@@ -152,6 +150,10 @@ class Container(Model, NotYet):
         """`APIClient.start`."""
         self.client.api.start(self.id, **kwargs)
 
+    def stats(self, **kwargs: Any) -> Any:
+        """`APIClient.stats`."""
+        return self.client.api.stats(self.id, **kwargs)
+
     def stop(self, **kwargs: Any) -> None:
         """`APIClient.stop`."""
         self.client.api.stop(self.id, **kwargs)
@@ -163,6 +165,10 @@ class Container(Model, NotYet):
     def unpause(self) -> None:
         """`APIClient.unpause`."""
         self.client.api.unpause(self.id)
+
+    def update(self, **kwargs: Any) -> dict[str, Any]:
+        """`APIClient.update_container`."""
+        return self.client.api.update_container(self.id, **kwargs)
 
     def wait(self, **kwargs: Any) -> dict[str, Any]:
         """`APIClient.wait`."""
