@@ -16,6 +16,7 @@ error in it. The files (Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst i
     read_bytes write_bytes        blkio.throttle.io_service_bytes              io.stat: rbytes, wbytes
     read_ios write_ios            blkio.throttle.io_serviced                   io.stat: rios, wios
     pids                          pids.current                                 pids.current
+    app_read_bytes app_write_…    /proc/PID/io of the processes inside: rchar, wchar (what programs asked for, cache or disk)
 
 Bytes, nanoseconds and counts throughout. A file that this kernel does not have leaves its key out. `Group.held` reads the
 limits in the same way: what the kernel *holds* is what a measurement is compared with.
@@ -38,12 +39,13 @@ from typing import Any
 from minidock.libcontainer.cgroups.hierarchy import Hierarchy, hierarchies, pids_below, read, unified
 
 Values = dict[str, Any]
-EVERYTHING = ("cpu", "percpu", "memory", "blkio", "pids")
+EVERYTHING = ("cpu", "percpu", "memory", "blkio", "pids", "io")
 
 # Keys that only grow: a window has what was added. The others are levels: a window has what they were at its end.
 GROWING = frozenset({
     "cpu_ns", "user_ns", "system_ns", "periods", "throttled", "throttled_ns", "percpu_ns", "failcnt", "memsw_failcnt",
     "oom_kills", "major_faults", "read_bytes", "write_bytes", "read_ios", "write_ios",
+    "app_read_bytes", "app_write_bytes",
 })  # fmt: skip
 _NO_LIMIT = 1 << 60  # v1 says "no limit" with the largest multiple of a page (9223372036854771712)
 
@@ -144,6 +146,12 @@ def device(path: str | Path) -> tuple[str, str]:
     if (node / "partition").exists():
         node = node.parent
     return f"/dev/{node.name}", (node / "dev").read_text().strip()
+
+
+def number(node: str | Path) -> str:
+    """ "MAJOR:MINOR" of a block device's node ("/dev/loop0" → "7:0"). Raises FileNotFoundError."""
+    found = os.stat(node).st_rdev
+    return f"{os.major(found)}:{os.minor(found)}"
 
 
 def _roots(trees: list[Hierarchy], tree: Hierarchy | None) -> dict[str, str]:
@@ -256,6 +264,17 @@ def _pids(directory: str, _: Mapping[str, str]) -> Values:
     return {"pids": int(read(f"{directory}/pids.current"))}
 
 
+def _io(directory: str, _: Mapping[str, str]) -> Values:
+    """What the programs read and wrote. A parent's figures include those of the children it has waited for (proc_pid_io(5))."""
+    values = {"app_read_bytes": 0, "app_write_bytes": 0}
+    for pid in pids_below(directory):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            text = dict(line.split(": ") for line in read(f"/proc/{pid}/io").splitlines())
+            values["app_read_bytes"] += int(text["rchar"])
+            values["app_write_bytes"] += int(text["wchar"])
+    return values
+
+
 def _nothing(_directory: str, _: Mapping[str, str]) -> Values:
     return {}
 
@@ -267,6 +286,7 @@ _READERS: dict[str, tuple[Reader, Reader]] = {
     "memory": (_memory_v1, _memory_v2),
     "blkio": (_blkio_v1, _blkio_v2),
     "pids": (_pids, _pids),
+    "io": (_io, _io),
 }
 _CONTROLLER = {
     "cpu": ("cpu", ""),
@@ -274,6 +294,7 @@ _CONTROLLER = {
     "memory": ("memory", ""),
     "blkio": ("blkio", ""),
     "pids": ("pids", ""),
+    "io": ("pids", ""),
 }
 
 
