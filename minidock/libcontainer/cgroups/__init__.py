@@ -29,17 +29,20 @@ The life of a container's cgroup::
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from minidock.errors import SystemFault
 from minidock.libcontainer import config
-from minidock.libcontainer.cgroups import v1, v2
+from minidock.libcontainer.cgroups import resources, v1, v2
 from minidock.libcontainer.cgroups.hierarchy import Hierarchy as Hierarchy
 from minidock.libcontainer.cgroups.hierarchy import fault, mkdir, read, unified, write
 from minidock.libcontainer.cgroups.hierarchy import hierarchies as hierarchies
+from minidock.libcontainer.cgroups.resources import Resources as Resources
+from minidock.libcontainer.cgroups.resources import from_host_config as from_host_config
+from minidock.libcontainer.cgroups.stats import Stats as Stats
+from minidock.libcontainer.cgroups.v2 import cpu_weight as cpu_weight
 
 
 class Manager(Protocol):
@@ -85,6 +88,18 @@ class Manager(Protocol):
 
     def kill(self) -> None:
         """SIGKILL to every process inside, none forgotten; does not wait for their end. Nothing there: nothing done."""
+        ...
+
+    def update(self, resources: Resources) -> None:
+        """Change the limits of a cgroup in use: at once, and all or none.
+
+        Fields that are None stay as they are; what this machine cannot hold is left out. When the kernel refuses a value
+        (EBUSY: v1 could not reclaim down to a memory limit), what was written before it is put back.
+        """
+        ...
+
+    def stats(self) -> Stats:
+        """One sample of the counters (0.3 ms). A fault when the cgroup is gone."""
         ...
 
     def oom_kills(self) -> int:
@@ -196,44 +211,7 @@ def memory_ceiling(meminfo: str) -> int:
     return max(total - max(1 << 30, total * 15 // 100), total // 2)
 
 
-def settings(host_config: Mapping[str, Any], trees: Sequence[Hierarchy] = ()) -> tuple[tuple[str, str], ...]:
-    """What to write for the resource options of Docker's HostConfig, as ``config.Cgroup.settings`` wants it.
-
-    Zero or missing means: leave the kernel's default; -1 is no limit. Validation is the daemon's.
-    """
-    v2_machine = version(trees) == 2
-    result = []
-    for option, v1_file, v2_file, v2_value in _SETTINGS:
-        value = host_config.get(option)
-        if value:
-            result.append((v2_file, v2_value(value)) if v2_machine else (v1_file, _limit(value, v1_file)))
-    return tuple(result)
-
-
-def _limit(value: Any, file: str = "") -> str:
-    """A number as it is. No limit is the word ``max``, except in v1's memory files, which take -1."""
-    return "max" if value == -1 and not file.startswith("memory.") else str(value)
-
-
-def cpu_weight(shares: int) -> str:
-    """``--cpu-shares`` (2 to 262144, usual 1024) as a v2 weight (1 to 10000, usual 100).
-
-    The formula of runc since 1.3.2 and crun since 1.23, which sends 1024 to 100 (opencontainers/cgroups v0.0.3); ratios
-    between containers are not kept, 1000:500 becomes 1.71 to 1.
-    """
-    if shares <= 2:
-        return "1"
-    if shares >= 262144:
-        return "10000"
-    exponent = math.log2(shares)
-    return str(math.ceil(10 ** ((exponent * exponent + 125 * exponent) / 612 - 7 / 34)))
-
-
-# HostConfig's field, the file on v1, the file on v2, and what v2 wants to read there.
-_SETTINGS: tuple[tuple[str, str, str, Callable[[Any], str]], ...] = (
-    ("Memory", "memory.limit_in_bytes", "memory.max", _limit),
-    ("PidsLimit", "pids.max", "pids.max", _limit),
-    ("CpuShares", "cpu.shares", "cpu.weight", cpu_weight),
-    ("CpusetCpus", "cpuset.cpus", "cpuset.cpus", str),
-    ("CpusetMems", "cpuset.mems", "cpuset.mems", str),
-)
+def settings(wanted: Resources | Mapping[str, Any], trees: Sequence[Hierarchy] = ()) -> tuple[tuple[str, str], ...]:
+    """`resources.settings` of these resources, or of docker's HostConfig: what ``config.Cgroup.settings`` wants."""
+    found = wanted if isinstance(wanted, Resources) else from_host_config(wanted)
+    return resources.settings(found, trees)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from minidock.errors import SystemFault
@@ -67,6 +68,45 @@ def unified(trees: Sequence[Hierarchy]) -> Hierarchy | None:
     return next((h for h in trees if h.version == 2 and _USUAL & set(h.controllers)), None)
 
 
+def offers(trees: Sequence[Hierarchy], file: str) -> bool:
+    """Whether a cgroup of ours would have the control file `file` (``cpu.cfs_quota_us``) on this machine.
+
+    The controller must be there, and the kernel must have been built (or started) with that file. The root of a tree lacks
+    some files that every other cgroup has, so any cgroup directly below it is asked too; where there is none yet, or its
+    controllers are not handed down so far, the answer comes from what the root shows.
+    """
+    controller = file.partition(".")[0]
+    tree = next((h for h in trees if controller in h.controllers), None)
+    if tree is None:
+        return False
+    if os.path.exists(f"{tree.mountpoint}/{file}"):
+        return True
+    with os.scandir(tree.mountpoint) as entries:
+        children = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
+    for child in children:
+        if os.path.exists(f"{child}/{file}"):
+            return True
+        with contextlib.suppress(FileNotFoundError):  # it was removed meanwhile: the next one is as good
+            if tree.version == 1 and os.path.isdir(child):
+                return False
+            if tree.version == 2 and controller in read(f"{child}/cgroup.controllers").split():
+                return False
+    sign = _SIGNS.get(file, "")
+    return sign is not None and os.path.exists(f"{tree.mountpoint}/{sign}")
+
+
+# Without a cgroup to look at: the file in the root that the kernel makes together with this one. None: there is no such
+# sign, and the file is not usual. What is not named here is there whenever its controller is.
+_SIGNS = {
+    "blkio.bfq.weight": "blkio.bfq.io_service_bytes",
+    "blkio.bfq.weight_device": "blkio.bfq.io_service_bytes",
+    "blkio.weight": "blkio.time",  # cfq, up to Linux 4.20
+    "blkio.weight_device": "blkio.time",
+    "io.weight": "io.cost.qos",
+    "io.bfq.weight": None,
+}
+
+
 @contextmanager
 def fault(step: str) -> Iterator[None]:
     """An OSError inside becomes SystemFault(step, its path, its errno)."""
@@ -81,7 +121,8 @@ def read(path: str) -> str:
     try:
         return os.fsdecode(read_small(path))
     except OSError as e:
-        raise OSError(_gone(e), os.strerror(_gone(e)), path) from None
+        number = _gone(e, path)
+        raise OSError(number, os.strerror(number), path) from None
 
 
 @traced
@@ -93,14 +134,51 @@ def write(path: str, *values: str) -> None:
         for value in values:
             os.write(fd, value.encode())
     except OSError as e:
-        raise OSError(_gone(e), f"write {value!r}: {os.strerror(_gone(e))}", path) from None
+        number = _gone(e, path)
+        raise OSError(number, f"write {value!r}: {os.strerror(number)}", path) from None
     finally:
         os.close(fd)
 
 
-def _gone(error: OSError) -> int:
-    """The error's number; ENOENT for ENODEV, which an open file of a removed cgroup answers (kernfs_fop_read_iter)."""
-    return errno.ENOENT if error.errno == errno.ENODEV else error.errno or 0
+def write_all(changes: Sequence[tuple[str, str]]) -> None:
+    """Write each (path, value) in turn; when one is refused, put the values before it back, the last one first.
+
+    Raises OSError as `write` does.
+    """
+    with ExitStack() as undo:
+        for path, value in changes:
+            undo.callback(write, path, previous(os.path.basename(path), read(path), value))
+            write(path, value)
+        undo.pop_all()
+
+
+def previous(name: str, text: str, value: str) -> str:
+    """What to write into the control file `name`, whose text is now `text`, to take the writing of `value` back.
+
+    Most files are written as they read. Files with a line per device take one line, and need a word for "as if never set"
+    where the device has none; bfq and iocost call it ``default``, the throttles of v1 ``0``. memory.oom_control shows more
+    than it takes.
+    """
+    device, found, _ = value.partition(" ")
+    if not found or ":" not in device:
+        first = text.partition("\n")[0].strip()
+        return (first.split()[1] if name == "memory.oom_control" else first) or "\n"  # an empty cpuset takes an empty line
+    line = next((line for line in text.splitlines() if line.startswith(f"{device} ")), None)
+    if line is not None:
+        return line
+    if name == "io.max":
+        return f"{device} rbps=max wbps=max riops=max wiops=max"
+    return f"{device} {'0' if '.throttle.' in name else 'default'}"
+
+
+def _gone(error: OSError, path: str) -> int:
+    """The error's number; ENOENT for the ENODEV that an open file of a removed cgroup answers (kernfs_fop_read_iter).
+
+    A file that is still there answers ENODEV too, when the value names a block device that is none.
+    """
+    if error.errno == errno.ENODEV and not os.path.exists(path):
+        return errno.ENOENT
+    return error.errno or 0
 
 
 @traced

@@ -23,11 +23,13 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 from minidock.errors import NotSupported, SystemFault
 from minidock.libcontainer import config
+from minidock.libcontainer.cgroups import stats
 from minidock.libcontainer.cgroups.hierarchy import (
     Hierarchy,
     below,
@@ -38,11 +40,88 @@ from minidock.libcontainer.cgroups.hierarchy import (
     remove_tree,
     rmdir,
     write,
+    write_all,
 )
 from minidock.linux.trace import traced
 
+if TYPE_CHECKING:  # it imports us
+    from minidock.libcontainer.cgroups.resources import Resources
+
 # How long `freeze` waits, in seconds. A task in uninterruptible sleep (a dead NFS server) never freezes on v1.
 FREEZE_TIMEOUT = 10.0
+
+
+# Resources' field → the file that holds it, or several of which the first that is there is taken; in the order of writing:
+# on a fresh cgroup the limit of memory comes before that of memory and swap, which may never be the smaller.
+# The weights are bfq's; before Linux 5.0 they were cfq's (block/bfq-cgroup.c, Documentation/block/bfq-iosched.rst).
+FILES: dict[str, tuple[str, ...]] = {
+    "cpuset_cpus": ("cpuset.cpus",),
+    "cpuset_mems": ("cpuset.mems",),
+    "cpu_shares": ("cpu.shares",),
+    "cpu_period": ("cpu.cfs_period_us",),
+    "cpu_quota": ("cpu.cfs_quota_us",),
+    "memory": ("memory.limit_in_bytes",),
+    "memory_swap": ("memory.memsw.limit_in_bytes",),
+    "memory_reservation": ("memory.soft_limit_in_bytes",),
+    "memory_swappiness": ("memory.swappiness",),
+    "oom_kill_disable": ("memory.oom_control",),
+    "pids_limit": ("pids.max",),
+    "blkio_weight": ("blkio.bfq.weight", "blkio.weight"),
+    "blkio_weight_device": ("blkio.bfq.weight_device", "blkio.weight_device"),
+    "throttle_read_bps": ("blkio.throttle.read_bps_device",),
+    "throttle_write_bps": ("blkio.throttle.write_bps_device",),
+    "throttle_read_iops": ("blkio.throttle.read_iops_device",),
+    "throttle_write_iops": ("blkio.throttle.write_iops_device",),
+}
+# By page size. On a hybrid host the controller may have stayed in the unified tree, where its file is max.
+HUGETLB = ("hugetlb.{}.limit_in_bytes", "hugetlb.{}.max")
+
+
+def settings(resources: Resources, has: Callable[[str], bool]) -> tuple[tuple[str, str], ...]:
+    """(file, value) in the order of writing for a fresh v1 cgroup; a file that this machine has not (`has`) is left out.
+
+    Numbers are written as they are (cgroup-v1/memory.rst, cpusets.rst, blkio-controller.rst, scheduler/sched-bwc.rst).
+    Unlimited memory with nothing said about swap takes the limit of both away, as runc does.
+    """
+    result = []
+    for field, files in FILES.items():
+        value = getattr(resources, field)
+        if field == "memory_swap" and value is None and resources.memory == -1:
+            value = -1
+        if value not in (None, ()) and (file := next(filter(has, files), None)):
+            result += [(file, text) for text in _values(field, value)]
+    for size, limit in resources.hugetlb:
+        if file := next(filter(has, (name.format(size) for name in HUGETLB)), None):
+            result.append((file, "max" if limit == -1 and file.endswith(".max") else str(limit)))
+    return tuple(result)
+
+
+def _values(field: str, value: Any) -> Iterator[str]:
+    """What is written for one field, one string per write(2)."""
+    if isinstance(value, tuple):
+        yield from (f"{major}:{minor} {max(number, 0)}" for major, minor, number in value)  # a rate of 0 is no limit
+    elif field == "pids_limit" and value == -1:
+        yield "max"
+    else:
+        yield str(int(value) if isinstance(value, bool) else value)
+
+
+def in_safe_order(changes: Sequence[tuple[str, str]], current: Callable[[str], str]) -> list[tuple[str, str]]:
+    """`changes` to a cgroup in use so that no step is one which the kernel refuses. `current` reads a file.
+
+    memory ≤ memory+swap holds at every moment (mm/memcontrol-v1.c): where the new memory is more than the old sum, the sum
+    grows first. A quota's share of its period may not exceed the parent's, not even between two writes
+    (kernel/sched/core.c, __cfs_schedulable): a period that becomes shorter comes after its quota.
+    """
+    order = dict(changes)
+    memory, swap = FILES["memory"][0], FILES["memory_swap"][0]
+    period, quota = FILES["cpu_period"][0], FILES["cpu_quota"][0]
+    first = []
+    if {memory, swap} <= order.keys() and (order[memory] == "-1" or int(order[memory]) > int(current(swap))):
+        first.append(swap)
+    if {period, quota} <= order.keys() and int(order[period]) < int(current(period)):
+        first.append(quota)
+    return sorted(changes, key=lambda change: change[0] not in first)
 
 
 class Manager:
@@ -91,6 +170,23 @@ class Manager:
         if controller not in self._mounts:
             raise NotSupported(f"cgroup: {controller} is not mounted, so {name} cannot be set")
         return f"{self._mounts[controller]}{self.path}/{name}"
+
+    def _has(self, name: str) -> bool:
+        mount = self._mounts.get(name.partition(".")[0])
+        return mount is not None and os.path.exists(f"{mount}{self.path}/{name}")
+
+    def update(self, resources: Resources) -> None:
+        """Write what is asked for, in an order that the kernel accepts; on a fault the old values are put back."""
+        with fault("update cgroup"):
+            if not all(map(os.path.isdir, self.paths().values())):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+            changes = in_safe_order(settings(resources, self._has), lambda name: read(self._file(name)))
+            write_all([(self._file(name), value) for name, value in changes])
+
+    def stats(self) -> stats.Stats:
+        """From cpuacct, cpu, memory, pids and blkio."""
+        with fault("read cgroup"):
+            return stats.sample_v1(self.paths())
 
     def _allow_devices(self, rules: tuple[config.DeviceRule, ...]) -> None:
         """Deny all, then follow the rules in order (cgroup-v1/devices.rst). No rules: what the parent allows.

@@ -15,19 +15,165 @@ to the directory decides instead (see linux/bpf.py).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
+import math
 import os
 import select
 import signal
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-from minidock.errors import NotSupported, SystemFault
+from minidock.errors import InvalidParameter, NotSupported, SystemFault
 from minidock.libcontainer import config
-from minidock.libcontainer.cgroups import devices
-from minidock.libcontainer.cgroups.hierarchy import Hierarchy, fault, mkdir, pids_below, read, remove_tree, rmdir, write
+from minidock.libcontainer.cgroups import devices, stats
+from minidock.libcontainer.cgroups.hierarchy import (
+    Hierarchy,
+    fault,
+    mkdir,
+    pids_below,
+    read,
+    remove_tree,
+    rmdir,
+    write,
+    write_all,
+)
+
+if TYPE_CHECKING:  # it imports us
+    from minidock.libcontainer.cgroups.resources import Resources
 
 FREEZE_TIMEOUT = 10.0
+
+# Resources' field → the file that holds it, or several of which the first that is there is taken. memory_swappiness and
+# oom_kill_disable ended with v1: swappiness is the machine's, and an OOM always kills.
+FILES: dict[str, tuple[str, ...]] = {
+    "cpuset_cpus": ("cpuset.cpus",),
+    "cpuset_mems": ("cpuset.mems",),
+    "cpu_shares": ("cpu.weight",),
+    "cpu_period": ("cpu.max",),
+    "cpu_quota": ("cpu.max",),
+    "memory": ("memory.max",),
+    "memory_swap": ("memory.swap.max",),
+    "memory_reservation": ("memory.low",),
+    "memory_swappiness": (),
+    "oom_kill_disable": (),
+    "pids_limit": ("pids.max",),
+    "blkio_weight": ("io.bfq.weight", "io.weight"),
+    "blkio_weight_device": ("io.bfq.weight", "io.weight"),
+    "throttle_read_bps": ("io.max",),
+    "throttle_write_bps": ("io.max",),
+    "throttle_read_iops": ("io.max",),
+    "throttle_write_iops": ("io.max",),
+}
+# The key in io.max of each rate.
+_IO_MAX = {
+    "throttle_read_bps": "rbps",
+    "throttle_write_bps": "wbps",
+    "throttle_read_iops": "riops",
+    "throttle_write_iops": "wiops",
+}
+
+
+def settings(resources: Resources, has: Callable[[str], bool]) -> tuple[tuple[str, str], ...]:
+    """(file, value) in the order of writing for a v2 cgroup; a file that this machine has not (`has`) is left out.
+
+    The translation of v1's numbers is runc's (opencontainers/cgroups fs2) and crun's (crun.1, "CGROUP v2"). Raises
+    InvalidParameter for a memory+swap without memory, or smaller than it: v2 limits swap alone.
+    """
+    pairs = [pair for pair in _pairs(resources, has("io.bfq.weight")) if has(pair[0])]
+    return tuple(pairs)
+
+
+def _pairs(r: Resources, bfq: bool) -> Iterator[tuple[str, str]]:
+    for file, text in (("cpuset.cpus", r.cpuset_cpus), ("cpuset.mems", r.cpuset_mems)):
+        if text is not None:
+            yield file, text
+    if r.cpu_shares is not None:
+        yield "cpu.weight", cpu_weight(r.cpu_shares)
+    if r.cpu_quota is not None or r.cpu_period is not None:
+        yield "cpu.max", cpu_max(r.cpu_quota, r.cpu_period)
+    if r.memory is not None:
+        yield "memory.max", limit(r.memory)
+    if r.memory_swap is not None or r.memory == -1:
+        yield "memory.swap.max", swap_max(r.memory, r.memory_swap)
+    if r.memory_reservation is not None:
+        yield "memory.low", limit(r.memory_reservation)
+    if r.pids_limit is not None:
+        yield "pids.max", limit(r.pids_limit)
+    weight_file, weight = ("io.bfq.weight", str) if bfq else ("io.weight", io_weight)
+    if r.blkio_weight is not None:
+        yield weight_file, weight(r.blkio_weight)
+    for major, minor, number in r.blkio_weight_device:
+        yield weight_file, f"{major}:{minor} {weight(number)}"
+    yield from (("io.max", line) for line in io_max(r))
+    for size, most in r.hugetlb:
+        yield f"hugetlb.{size}.max", limit(most)
+
+
+def limit(value: int) -> str:
+    """A number as it is, -1 as the word that v2 has for it."""
+    return "max" if value == -1 else str(value)
+
+
+def cpu_weight(shares: int) -> str:
+    """``--cpu-shares`` (2 to 262144, usual 1024) as a v2 weight (1 to 10000, usual 100).
+
+    The formula of runc since 1.3.2 and crun since 1.23, which sends 1024 to 100 (opencontainers/cgroups v0.0.3); ratios
+    between containers are not kept, 1000:500 becomes 1.71 to 1.
+    """
+    if shares <= 2:
+        return "1"
+    if shares >= 262144:
+        return "10000"
+    exponent = math.log2(shares)
+    return str(math.ceil(10 ** ((exponent * exponent + 125 * exponent) / 612 - 7 / 34)))
+
+
+def cpu_weight_old(shares: int) -> str:
+    """The weight that runc before 1.3.2 and crun before 1.23 wrote (runc 1.0 libcontainer/cgroups/utils.go).
+
+    A straight line from (2, 1) to (262144, 10000), so that ratios nearly stay, 1000:500 becomes 2.05 to 1; but 1024 becomes
+    39, and a container of the usual shares loses 100:39 against a cgroup of the usual weight. For comparison: nothing of
+    ours writes it.
+    """
+    shares = min(max(shares, 2), 262144)
+    return str(1 + (shares - 2) * 9999 // 262142)
+
+
+def io_weight(weight: int) -> str:
+    """``--blkio-weight`` (10 to 1000) as io.weight (1 to 10000): the straight line of runc's ConvertBlkIOToIOWeightValue.
+
+    io.bfq.weight takes the number as it is (1 to 1000).
+    """
+    return str(1 + (weight - 10) * 9999 // 990)
+
+
+def cpu_max(quota: int | None, period: int | None) -> str:
+    """``QUOTA PERIOD`` in µs. No period: 100 ms, the kernel's own; no quota or -1: ``max``."""
+    return f"{limit(quota or -1)} {period or 100_000}"
+
+
+def swap_max(memory: int | None, memory_swap: int | None) -> str:
+    """Swap alone, from memory and memory+swap in bytes (runc's ConvertMemorySwapToCgroupV2Value). Raises InvalidParameter."""
+    if memory_swap in (None, -1):  # memory without limit takes swap along
+        return "max"
+    assert memory_swap is not None
+    if memory is None:
+        raise InvalidParameter("unable to set swap limit without memory limit")
+    if memory < 0 or memory_swap < memory:
+        raise InvalidParameter("memory+swap limit should be >= memory limit")
+    return str(memory_swap - memory)
+
+
+def io_max(resources: Resources) -> list[str]:
+    """``8:0 rbps=1048576 wiops=100``: one line per device, with the rates that are asked for; 0 and -1 are no limit."""
+    lines: dict[str, list[str]] = {}
+    for field, key in _IO_MAX.items():
+        for major, minor, rate in getattr(resources, field):
+            lines.setdefault(f"{major}:{minor}", []).append(f"{key}={rate if rate > 0 else 'max'}")
+    return [" ".join((device, *rates)) for device, rates in lines.items()]
 
 
 class Manager:
@@ -69,6 +215,34 @@ class Manager:
             write(f"{self._directory}/{name}", value)
         except FileNotFoundError:
             raise NotSupported(f"cgroup: controller {controller} is not enabled here, so {name} cannot be set") from None
+
+    def _has(self, name: str) -> bool:
+        return os.path.exists(f"{self._directory}/{name}")
+
+    def update(self, resources: Resources) -> None:
+        """Write what is asked for; on a fault the old values are put back.
+
+        A memory limit below what is in use does not fail here as it does on v1: the kernel reclaims, swaps, and kills in
+        the end. So memory comes before swap, while the old, perhaps larger, room in swap is still there.
+        """
+        with fault("update cgroup"):
+            changes = settings(self._complete(resources), self._has)
+            write_all([(f"{self._directory}/{name}", value) for name, value in changes])
+
+    def _complete(self, wanted: Resources) -> Resources:
+        """`wanted` with the other half of what v2 keeps in one number or one file, from what holds now."""
+        if wanted.cpu_period is not None and wanted.cpu_quota is None and self._has("cpu.max"):
+            wanted = dataclasses.replace(wanted, cpu_quota=_number(read(f"{self._directory}/cpu.max").split()[0]))
+        elif wanted.cpu_quota is not None and wanted.cpu_period is None and self._has("cpu.max"):
+            wanted = dataclasses.replace(wanted, cpu_period=int(read(f"{self._directory}/cpu.max").split()[1]))
+        if wanted.memory_swap is not None and wanted.memory is None and self._has("memory.max"):
+            wanted = dataclasses.replace(wanted, memory=_number(read(f"{self._directory}/memory.max").strip()))
+        return wanted
+
+    def stats(self) -> stats.Stats:
+        """From cpu.stat, memory.*, pids.* and io.stat."""
+        with fault("read cgroup"):
+            return stats.sample_v2(self._directory)
 
     def join(self, pid: int) -> None:
         """Move a process from outside."""
@@ -155,6 +329,10 @@ class Manager:
     def remove(self) -> None:
         """Remove the directory; the device program goes with it."""
         remove_tree(self._directory)
+
+
+def _number(text: str) -> int:
+    return -1 if text == "max" else int(text)
 
 
 def make_ancestors(tree: Hierarchy, path: str) -> list[str]:
