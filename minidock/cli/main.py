@@ -51,9 +51,11 @@ _CONTAINER = {
     "rm": Entry("rm", "Remove one or more containers"),
     "run": Entry("run", "Create and run a new container from an image"),
     "start": Entry("start", "Start one or more stopped containers"),
+    "stats": Entry("stats", "Display a live stream of container(s) resource usage statistics"),
     "stop": Entry("stop", "Stop one or more running containers"),
     "top": Entry("top", "Display the running processes of a container"),
     "unpause": Entry("unpause", "Unpause all processes within one or more containers"),
+    "update": Entry("update", "Update configuration of one or more containers"),
     "wait": Entry("wait", "Block until one or more containers stop, then print their exit codes"),
 }
 _IMAGE = {

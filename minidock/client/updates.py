@@ -7,24 +7,28 @@ from typing import Any
 
 from minidock.client.types import HOST_CONFIG
 
-# What can be changed while the container is there: those of docker-py, and what the Engine API has besides.
-UPDATABLE = (
-    "blkio_weight", "blkio_weight_device", "cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus", "cpuset_mems",
-    "device_read_bps", "device_read_iops", "device_write_bps", "device_write_iops", "kernel_memory", "mem_limit",
-    "mem_reservation", "memswap_limit", "nano_cpus", "pids_limit", "restart_policy",
+DOCKER_PY = (
+    "blkio_weight", "cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus", "cpuset_mems", "kernel_memory", "mem_limit",
+    "mem_reservation", "memswap_limit", "restart_policy",
+)  # fmt: skip
+# What the engine can change besides.
+MORE = (
+    "blkio_weight_device", "device_read_bps", "device_read_iops", "device_write_bps", "device_write_iops", "mem_swappiness",
+    "nano_cpus", "oom_kill_disable", "pids_limit",
 )  # fmt: skip
 
 
 def body(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The body for `changes`, which have `HostConfig`'s keywords and forms. None, 0 and "" mean: as it was.
+    """The body for `changes`, which have `HostConfig`'s keywords and forms.
 
-    Raises TypeError for a keyword that cannot be changed, InvalidArgument for a size that is none.
+    What is None stays as it was, and of docker-py's keywords what is 0 or "". Raises TypeError for a keyword that cannot be
+    changed, InvalidArgument for a size that is none.
     """
     result = {}
     for name, value in changes.items():
-        if name not in UPDATABLE:
+        if name not in (*DOCKER_PY, *MORE):
             raise TypeError(f"update_container() got an unexpected keyword argument '{name}'")
         option = HOST_CONFIG[name]
-        if value:
+        if value or (name in MORE and value is not None):
             result[option.key] = option.convert(value) if option.convert else value
     return result

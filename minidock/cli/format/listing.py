@@ -41,12 +41,16 @@ class Listing:
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Print `rows`. Raises UsageError if the template asks for what a row has not."""
+        sys.stdout.write(self.text(rows))
+
+    def text(self, rows: Iterable[Mapping[str, Any]]) -> str:
+        """What `write` prints."""
         try:
             lines = [self._template.render(row) for row in rows]
             head = Template(self._source, HEADER_FUNCTIONS).render(self._headers) if self._is_table else ""
         except TemplateError as error:
             raise UsageError(f"failed to execute template: {error}", 1) from None
-        sys.stdout.write(columns([head, *lines]) if self._is_table else "".join(line + "\n" for line in lines))
+        return columns([head, *lines]) if self._is_table else "".join(line + "\n" for line in lines)
 
 
 def split(form: str, default: str) -> tuple[str, bool]:

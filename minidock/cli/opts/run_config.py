@@ -124,7 +124,8 @@ def _host_config(parsed: Parsed) -> dict[str, Any]:
     return result
 
 
-_NUMBERS = {
+# The limits: flag → the field of HostConfig.
+NUMBERS = {
     "blkio-weight": "BlkioWeight",
     "cpu-period": "CpuPeriod",
     "cpu-quota": "CpuQuota",
@@ -138,7 +139,7 @@ _NUMBERS = {
     "memory-swap": "MemorySwap",
     "oom-score-adj": "OomScoreAdj",
 }
-_LISTS = {
+LISTS = {
     "blkio-weight-device": "BlkioWeightDevice",
     "device-cgroup-rule": "DeviceCgroupRules",
     "device-read-bps": "BlkioDeviceReadBps",
@@ -151,8 +152,8 @@ _LISTS = {
 
 def _resources(parsed: Parsed) -> dict[str, Any]:
     """The limits. Only those given are sent, apart from the zeros docker always sends."""
-    result: dict[str, Any] = {key: parsed[name] or 0 for name, key in _NUMBERS.items()}
-    result |= {key: parsed[name] for name, key in _LISTS.items() if parsed[name]}
+    result: dict[str, Any] = {key: parsed[name] or 0 for name, key in NUMBERS.items()}
+    result |= {key: parsed[name] for name, key in LISTS.items() if parsed[name]}
     result["CpusetCpus"] = parsed["cpuset-cpus"]
     result["CpusetMems"] = parsed["cpuset-mems"]
     result["CgroupParent"] = parsed["cgroup-parent"]

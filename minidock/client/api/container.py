@@ -191,9 +191,8 @@ class ContainerApi(ApiBase):
     ) -> dict[str, Any]:
         """Change limits of a container, at once if it runs: ``{"Warnings": […]}``. What is not given, or 0, stays.
 
-        Units as in `create_host_config`. `more` is what the Engine API can change and docker-py does not know: nano_cpus,
-        pids_limit, blkio_weight_device, device_read_bps, device_write_bps, device_read_iops, device_write_iops. Raises
-        InvalidParameter, Conflict; then nothing has changed.
+        Names and units as in `create_host_config`; `more` is what docker-py has no keyword for, see `minidock.client.updates`.
+        Raises InvalidParameter, Conflict, or SystemFault when the kernel refuses; then nothing has changed.
         """
         given = {
             "blkio_weight": blkio_weight, "cpu_period": cpu_period, "cpu_quota": cpu_quota, "cpu_shares": cpu_shares,

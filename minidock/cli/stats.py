@@ -1,0 +1,157 @@
+"""``minidock stats``: what containers use of the machine, once or as a screen that is drawn anew each second.
+
+::
+
+    --no-stream      a sample ── 0.1 s ── a sample ── table            docker waits for two of its samples, two seconds
+    else             a sample ── 0.1 s ── a sample ── table ── 1 s ── a sample ── table ── …
+
+From the second sample on they come from a stream for each container. All streams are read by this one thread, in turn: each
+waits for its own second to be over, so that a round takes one second however many there are.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from minidock.cli import failures
+from minidock.cli.context import Context, complain
+from minidock.cli.format import listing, usage
+from minidock.cli.grammar.command import Command, UsageError
+from minidock.cli.grammar.flags import Parsed, boolean, string
+from minidock.cli.terminal import tty
+
+TABLE = "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}"
+HEADERS = {
+    "Container": "CONTAINER",
+    "Name": "NAME",
+    "ID": "CONTAINER ID",
+    "CPUPerc": "CPU %",
+    "MemUsage": "MEM USAGE / LIMIT",
+    "MemPerc": "MEM %",
+    "NetIO": "NET I/O",
+    "BlockIO": "BLOCK I/O",
+    "PIDs": "PIDS",
+}
+WINDOW = 0.1  # seconds between the two samples of the first table
+INTERVAL = 1.0  # seconds between two looks at which containers there are, when none gives samples
+HOME, END_OF_LINE, END_OF_SCREEN = "\033[H", "\033[K", "\033[J"
+
+
+class Meter:
+    """One container, asked for as `ref`: its latest sample and the one before, from which its figures are made."""
+
+    def __init__(self, api: Any, ref: str) -> None:
+        self.ref = ref
+        self.gone = False
+        self._api = api
+        self._before: dict[str, Any] | None = None
+        self._stream: Iterator[dict[str, Any]] | None = None
+        self.sample: dict[str, Any] = self._once()
+
+    def _once(self) -> dict[str, Any]:
+        return dict(self._api.stats(self.ref, stream=False, one_shot=True))
+
+    def advance(self, *, stream: bool) -> None:
+        """One more sample: now, or the stream's next one (at once the first time, then at the end of a second)."""
+        try:
+            sample = next(self._samples()) if stream else self._once()
+        except StopIteration:
+            self.gone = True
+        except failures.caught() as error:
+            if not failures.is_missing(error):
+                raise
+            self.gone = True
+        else:
+            self._before, self.sample = self.sample, sample
+
+    def _samples(self) -> Iterator[dict[str, Any]]:
+        if self._stream is None:
+            self._stream = iter(self._api.stats(self.ref, decode=True))
+        return self._stream
+
+    def row(self, truncate: bool) -> dict[str, Any]:
+        """Its texts."""
+        return usage.row(self.ref, self.sample, self._before, truncate=truncate, gone=self.gone)
+
+
+def do(context: Context, parsed: Parsed) -> int:
+    """Print the figures of the containers named, or of all that run."""
+    api, named, truncate = context.api, bool(parsed.args), not parsed["no-trunc"]
+    table = listing.Listing(parsed["format"], TABLE, HEADERS)
+    meters = _meters(api, parsed.args or _ids(api, parsed["all"]), named)
+    if parsed["no-stream"]:
+        for meter in meters:
+            meter.advance(stream=False)
+        table.write(meter.row(truncate) for meter in meters if named or not meter.gone)
+        if meters:
+            complain(f"(CPU % is that of the last {WINDOW * 1000:.0f} ms)")
+        return 0
+    while True:
+        for meter in meters:
+            if not meter.gone:
+                meter.advance(stream=True)
+        _draw(table.text(meter.row(truncate) for meter in meters))
+        if not named:
+            meters = _present(api, meters, parsed["all"])
+        elif all(meter.gone for meter in meters):
+            return 0
+
+
+def _ids(api: Any, all: bool) -> list[str]:
+    return [container["Id"][: usage.SHORT_ID] for container in api.containers(all=all, quiet=True)]
+
+
+def _meters(api: Any, refs: list[str], named: bool) -> list[Meter]:
+    """A meter for each, at the end of its first window.
+
+    Raises UsageError with all complaints; a container that was only found, not `named`, and is gone again is left out.
+    """
+    meters, problems = [], []
+    for ref in dict.fromkeys(refs):
+        try:
+            meters.append(Meter(api, ref))
+        except failures.caught() as error:
+            if named or not failures.is_missing(error):
+                problems.append(failures.words(error))
+    if problems:
+        raise UsageError("\n".join(problems), 1)
+    if meters:
+        time.sleep(WINDOW)
+    return meters
+
+
+def _present(api: Any, meters: list[Meter], all: bool) -> list[Meter]:
+    """The meters of the containers that there are now, in their old order, new ones at the end."""
+    if not meters:
+        time.sleep(INTERVAL)
+    there = _ids(api, all)
+    kept = [meter for meter in meters if meter.ref in there and not meter.gone]
+    known = {meter.ref for meter in kept}
+    return kept + _meters(api, [ref for ref in there if ref not in known], named=False)
+
+
+def _draw(text: str) -> None:
+    """A new picture in the place of the old one; where there is no terminal, one below the other."""
+    if sys.stdout.isatty():
+        rows, columns = tty.size(sys.stdout.fileno())
+        lines = [line[: columns or None] for line in text.splitlines()][: (rows or 25) - 1]
+        text = HOME + "".join(line + END_OF_LINE + "\n" for line in lines) + END_OF_SCREEN
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+COMMAND = Command(
+    "[OPTIONS] [CONTAINER...]",
+    "Display a live stream of container(s) resource usage statistics",
+    do,
+    (
+        boolean("all", "a", "Show all containers (default shows just running)"),
+        string("format", help=listing.FORMAT_HELP),
+        boolean("no-stream", help="Disable streaming stats and only pull the first result"),
+        boolean("no-trunc", help="Do not truncate output"),
+    ),
+    aliases=("container stats", "stats"),
+)
