@@ -25,7 +25,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,8 @@ from typing import TYPE_CHECKING, Any
 from minidock.daemon import proc
 from minidock.daemon.timestamps import ZERO
 from minidock.errors import APIError, ContainerNotFound
-from minidock.linux.files import flock, read_small, write_atomic
+from minidock.linux.files import flock, read_small, write, write_atomic
+from minidock.linux.trace import step
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -127,12 +128,36 @@ class Container:
     @property
     def cgroup(self) -> str:
         """The container's cgroup path in every hierarchy."""
-        return self.engine.paths.cgroup(self.id)
+        return self.engine.paths.cgroup(self.id, (self.record.get("HostConfig") or {}).get("CgroupParent") or "")
 
     def save(self, *, durable: bool = True) -> None:
         """Write config.json (the caller holds the lock). A container that goes at its exit needs no fsync."""
         text = json.dumps(self.record, separators=(",", ":"))
         write_atomic(self.directory / "config.json", text, durable=durable and not self.host_config.get("AutoRemove"))
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Write config.json beside its place, and put it there if the ``with`` ends well: for a change that the kernel must
+        agree to. A disk without room says so beforehand."""
+        path = f"{self.directory}/config.json"
+        with ExitStack() as undo:
+            undo.callback(_unlink, f"{path}.new")
+            with step("write", path):
+                write(f"{path}.new", json.dumps(self.record, separators=(",", ":")))
+            yield
+            os.rename(f"{path}.new", path)
+
+    def frozen(self) -> bool:
+        """Whether the cgroup is frozen (docker's paused)."""
+        from minidock.libcontainer import cgroups
+
+        return cgroups.manager(self.cgroup).frozen()
+
+    def thaw(self) -> None:
+        """Let a frozen container go on."""
+        from minidock.libcontainer import cgroups
+
+        cgroups.manager(self.cgroup).thaw()
 
     @contextmanager
     def locked(self, *, blocking: bool = True) -> Iterator[Container]:
@@ -207,7 +232,7 @@ class Container:
             return State("exited", run=number, exit_code=LOST_IN_REBOOT, started_at=started, finished_at=started)
         shim = proc.alive(int(run["shim_pid"]), int(run["shim_start"]))
         if shim or proc.alive(pid, start):
-            status = "paused" if self.engine.frozen(self.id) else "running"
+            status = "paused" if self.frozen() else "running"
             return State(status, pid, start, number, started_at=started, shim_alive=shim)
         # The shim may have written the exit between our two looks.
         ended = self.exit_json()
@@ -238,6 +263,11 @@ class Container:
             return False
         most = policy["MaximumRetryCount"]
         return not most or bool(self.record["RestartCount"] < most)
+
+
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidock.daemon import mounts, names, network, remap, removal, timestamps, validate, volumes
+from minidock.daemon import cgroup_parent, mounts, names, network, remap, removal, timestamps, validate, volumes
 from minidock.daemon.container import same_file
 from minidock.daemon.defaults import SHM_SIZE
 from minidock.daemon.merge import merge
@@ -50,6 +50,7 @@ def create(
     merged["Image"] = config["Image"]
     host = complete(dict(host_config or {}))
     warnings = validate.validate(merged, host, bool(engine.userns_remap))
+    cgroup_parent.check(engine.paths, host.get("CgroupParent") or "")
     resolve_joined(engine, host)
     engine.networks.driver(network.mode_name(merged, host))
     id = os.urandom(32).hex()

@@ -111,18 +111,6 @@ class Engine:
 
         return Networks(self.paths, self.links)
 
-    def frozen(self, id: str) -> bool:
-        """Whether the container's cgroup is frozen (docker's paused)."""
-        from minidock.libcontainer import cgroups
-
-        return cgroups.manager(self.paths.cgroup(id)).frozen()
-
-    def thaw(self, id: str) -> None:
-        """Let a frozen container go on."""
-        from minidock.libcontainer import cgroups
-
-        cgroups.manager(self.paths.cgroup(id)).thaw()
-
     @contextmanager
     def trace(self, plan: trace.FaultPlan | None = None) -> Iterator[list[trace.Step]]:
         """Record every syscall-level step of what runs inside the ``with``: the list fills as steps are made.

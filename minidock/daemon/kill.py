@@ -39,7 +39,7 @@ def kill(engine: Engine, ref: str, signal: str | int = "SIGKILL") -> None:
             container.save()
     send(container, state, number)
     if ends and state.status == "paused":
-        engine.thaw(container.id)  # a frozen process takes no signal, not even this one on v1
+        container.thaw()  # a frozen process takes no signal, not even this one on v1
     if number == KILL:
         wait_for_exit(engine, container, state, None)
 

@@ -8,6 +8,7 @@
       containers/<id>/      lock  config.json  run.json  exit.json  hostname hosts resolv.conf  <id>-json.log
       volumes/<name>/_data  what a container's volume holds
       seccomp/<hash>.bpf    compiled profiles
+      records.jsonl         what happened to containers: oom, pause, update
       tmp/<id>/             a container being made or being removed; its ``lock`` is held by whoever is at it
     RUN = /run/<instance>
       <id>/                 from the begin of a start to the end of what is due after the exit: shim.sock, restart.sock
@@ -89,9 +90,21 @@ class Paths:
         """Where the container's shim listens."""
         return f"{self.run}/{id}/shim.sock"
 
-    def cgroup(self, id: str) -> str:
-        """The container's cgroup, below the mount point of every hierarchy."""
-        return f"/{self.instance}/{id}"
+    def cgroup(self, id: str, parent: str = "") -> str:
+        """The container's cgroup, below the mount point of every hierarchy. `parent`: HostConfig's CgroupParent."""
+        return f"{self.cgroup_parent(parent)}/{id}"
+
+    def cgroup_parent(self, parent: str) -> str:
+        """What ``--cgroup-parent`` names (see ``cgroup_parent.py``); the instance's own cgroup if it names nothing."""
+        below = os.path.normpath(f"/{parent}").strip("/")  # no ".." leads out
+        if not parent.startswith("/"):
+            below = f"{self.instance}/{below}"
+        return f"/{below}".rstrip("/")
+
+    @property
+    def records(self) -> Path:
+        """What happened to containers (``records.py``)."""
+        return self.root / "records.jsonl"
 
     def after_exit(self, id: str, run: int) -> tuple[str, ...]:
         """argv of the entry that a shim without an owner execs after the exit (``after_exit.py``)."""

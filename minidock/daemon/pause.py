@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from minidock.daemon import records
 from minidock.daemon.names import lookup
 from minidock.daemon.verb import verb
 from minidock.errors import Conflict
@@ -27,3 +28,4 @@ def pause(engine: Engine, ref: str) -> None:
         if not state.running:
             raise Conflict(f"Container {container.id} is not running")
         cgroups.manager(container.cgroup).freeze()
+        records.note_of(container, "pause")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidock.daemon import execs, names, volumes
+from minidock.daemon import cgroup_parent, execs, names, volumes
 from minidock.daemon.container import Container, read_json
 from minidock.errors import ContainerNotFound, SystemFault
 from minidock.linux import trace
@@ -64,6 +64,7 @@ def sweep(engine: Engine, id: str) -> None:
     execs.forget(engine, id)
     remove_volumes(container)
     release_addresses(container)
+    cgroup_parent.release(engine, container)
     names.release(engine, id)
     remove_claimed(half)
 

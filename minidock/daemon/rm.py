@@ -35,7 +35,7 @@ def rm(engine: Engine, ref: str, *, force: bool = False, volumes: bool = False) 
         if state.running:
             send(container, state, KILL)
             if state.status == "paused":
-                engine.thaw(container.id)
+                container.thaw()
             wait_for_exit(engine, container, state, None)
         after_exit.settle(engine, container, container.state())
         removal.remove_locked(engine, container, volumes=volumes)

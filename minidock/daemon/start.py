@@ -15,7 +15,7 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from minidock.daemon import after_exit, devices, network, proc, remap, removal, spec, validate
+from minidock.daemon import after_exit, cgroup_parent, devices, network, proc, remap, removal, spec, validate
 from minidock.daemon.container import Container, State
 from minidock.daemon.create import remapped
 from minidock.daemon.names import lookup
@@ -90,6 +90,7 @@ def _start(engine: Engine, container: Container, state: State, attach: socket.so
             undo.callback(pending.sock.close)
         note_start(container)
         make_run_directory(engine, container, undo)
+        cgroup_parent.prepare(engine, container)
         undo.callback(network.release, engine, container)
         endpoint = network.allocate(engine, container)
         etc = network.write_files(engine, container, endpoint)

@@ -44,7 +44,7 @@ def end(engine: Engine, container: Container, state: State, timeout: int | None)
     seconds = STOP_TIMEOUT if timeout is None else timeout
     send(container, state, parse(container.config.get("StopSignal") or STOP_SIGNAL))
     if state.status == "paused":
-        engine.thaw(container.id)
+        container.thaw()
     if not wait_for_exit(engine, container, state, None if seconds < 0 else seconds):
         send(container, state, KILL)
         wait_for_exit(engine, container, state, None)

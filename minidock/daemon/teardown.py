@@ -5,6 +5,7 @@ It goes by names, not by records, so that it also works on what a crash, or some
     ROOT/containers             renamed first: nobody can start one any more
     processes                   in the instance's cgroups (containers, shims, zygote), and outside of them those whose command
                                 line says that they are ours (an after-exit process that waits to start a container again)
+    RUN/cgroups                 what --cgroup-parent has put elsewhere
     mounts below ROOT           detached, so that nothing is ever deleted through one
     MINIDOCK[-<8HEX>], bridge   chains, and the links on the bridge
     RUN, ROOT                   deleted; a ROOT that is a mount point of its own is emptied
@@ -25,6 +26,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from minidock.daemon import cgroup_parent
 from minidock.daemon.network import bridge_names
 from minidock.daemon.paths import Paths
 from minidock.errors import SystemFault
@@ -43,6 +45,7 @@ def teardown(root: str | os.PathLike[str] | None = None) -> None:
     try:
         forget_containers(paths)
         kill_all(paths)
+        cgroup_parent.remove_all(paths)
         unmount_below(paths.root)
         remove_network(paths)
         for directory in (paths.run, paths.root):

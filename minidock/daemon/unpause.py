@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from minidock.daemon import records
 from minidock.daemon.names import lookup
 from minidock.daemon.verb import verb
 from minidock.errors import Conflict
@@ -19,4 +20,5 @@ def unpause(engine: Engine, ref: str) -> None:
     with container.locked():
         if container.state().status != "paused":
             raise Conflict(f"Container {container.id} is not paused")
-        engine.thaw(container.id)
+        container.thaw()
+        records.note_of(container, "unpause")

@@ -13,11 +13,12 @@ import re
 import stat
 from typing import Any
 
-from minidock.daemon import defaults, mounts, security_opt, signals, texts
+from minidock.daemon import defaults, limits, mounts, security_opt, signals, texts
 from minidock.errors import InvalidParameter, NotSupported
 from minidock.libcontainer import capabilities
+from minidock.libcontainer.cgroups.hierarchy import hierarchies
 
-MIN_MEMORY = 6 << 20  # bytes; docker 20.10's linuxMinMemory
+MAX_MAJOR, MAX_MINOR = (1 << 12) - 1, (1 << 20) - 1  # include/linux/kdev_t.h
 _LOG_OPTIONS = (
     "max-size",
     "max-file",
@@ -47,7 +48,7 @@ def validate(config: dict[str, Any], host_config: dict[str, Any], remapped: bool
     names(host_config)
     security_opt.parse(host_config.get("SecurityOpt") or ())
     devices(host_config)
-    limits(host_config)
+    sizes(host_config)
     sysctls(host_config)
     log_config(host_config)
     unsupported(host_config)
@@ -55,7 +56,7 @@ def validate(config: dict[str, Any], host_config: dict[str, Any], remapped: bool
         source_exists(point)
     privileged = bool(host_config.get("Privileged"))
     _, warnings = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
-    return warnings
+    return warnings + limits.check(host_config, hierarchies())
 
 
 def process(config: dict[str, Any]) -> None:
@@ -195,28 +196,15 @@ def devices(host_config: dict[str, Any]) -> None:
         if not (stat.S_ISCHR(kind) or stat.S_ISBLK(kind) or stat.S_ISDIR(kind)):
             raise InvalidParameter(words + "not a device node")
     for rule in host_config.get("DeviceCgroupRules") or ():
-        if not re.fullmatch(r"[abc] (\d+|\*):(\d+|\*) [rwm]{1,3}", rule):
+        match = re.fullmatch(r"[abc] ([0-9]{1,9}|\*):([0-9]{1,9}|\*) [rwm]{1,3}", str(rule))
+        if not match or int(match[1].replace("*", "0")) > MAX_MAJOR or int(match[2].replace("*", "0")) > MAX_MINOR:
             raise InvalidParameter(f"invalid device cgroup rule format: '{rule}'")
 
 
-def limits(host_config: dict[str, Any]) -> None:
-    """Sizes, scores and ulimits."""
+def sizes(host_config: dict[str, Any]) -> None:
+    """/dev/shm and ulimits."""
     if (host_config.get("ShmSize") or 0) < 0:
         raise InvalidParameter("SHM size can not be less than 0")
-    score = host_config.get("OomScoreAdj") or 0
-    if not -1000 <= score <= 1000:
-        raise InvalidParameter(f"Invalid value {score}, range for oom score adj is [-1000, 1000]")
-    memory, swap = host_config.get("Memory") or 0, host_config.get("MemorySwap") or 0
-    if memory and memory < MIN_MEMORY:
-        raise InvalidParameter("Minimum memory limit allowed is 6MB")
-    if swap > 0 and not memory:
-        raise InvalidParameter("You should always set the Memory limit when using Memoryswap limit, see usage")
-    if memory and 0 < swap < memory:
-        raise InvalidParameter("Minimum memoryswap limit should be larger than memory limit, see usage")
-    cpus = (host_config.get("NanoCpus") or 0) / 1e9
-    if cpus < 0 or cpus > (os.cpu_count() or 1):
-        count = os.cpu_count() or 1
-        raise InvalidParameter(f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available")
     for limit in host_config.get("Ulimits") or ():
         name, soft, hard = limit.get("Name"), limit.get("Soft", 0), limit.get("Hard", 0)
         if name not in defaults.RLIMITS:
@@ -270,7 +258,8 @@ def unsupported(host_config: dict[str, Any]) -> None:
         "Links": "links",
         "VolumesFrom": "volumes from another container",
         "PublishAllPorts": "publishing ports",
-        "CgroupParent": "a cgroup parent",
+        "CpuRealtimePeriod": "real-time scheduling",
+        "CpuRealtimeRuntime": "real-time scheduling",
         "VolumeDriver": "volume drivers other than local",
     }
     for key, what in refused.items():
