@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from minidock.libcontainer.cgroups.hierarchy import Hierarchy, hierarchies, pids_below, read, unified
+from minidock.libcontainer.cgroups.stats import BlkioCount, blkio_v1, blkio_v2, pairs
 
 Values = dict[str, Any]
 EVERYTHING = ("cpu", "percpu", "memory", "blkio", "pids", "io")
@@ -176,11 +177,6 @@ def _number(path: str) -> int | None:
     return None if value is None or value >= _NO_LIMIT else value
 
 
-def _pairs(path: str) -> dict[str, int]:
-    """A file with "NAME NUMBER" on each line."""
-    return {name: int(value) for name, _, value in (line.partition(" ") for line in read(path).splitlines())}
-
-
 def _numbers(files: Mapping[str, str]) -> Values:
     """Key → the number in its file, for the files that this kernel has."""
     values: Values = {}
@@ -200,11 +196,11 @@ def _cpu_v1(directory: str, directories: Mapping[str, str]) -> Values:
     values = {"cpu_ns": int(read(f"{account}/cpuacct.usage"))}
     values |= _numbers({key: f"{account}/{name}" for key, name in files.items() if key != "cpu_ns"})
     names = {"periods": "nr_periods", "throttled": "nr_throttled", "throttled_ns": "throttled_time"}
-    return values | _chosen(_pairs(f"{directory}/cpu.stat"), names)
+    return values | _chosen(pairs(read(f"{directory}/cpu.stat")), names)
 
 
 def _cpu_v2(directory: str, _: Mapping[str, str]) -> Values:
-    found = _pairs(f"{directory}/cpu.stat")
+    found = pairs(read(f"{directory}/cpu.stat"))
     times = {"cpu_ns": "usage_usec", "user_ns": "user_usec", "system_ns": "system_usec", "throttled_ns": "throttled_usec"}
     return _chosen(found, times, 1000) | _chosen(found, {"periods": "nr_periods", "throttled": "nr_throttled"})
 
@@ -223,8 +219,8 @@ def _memory_v1(directory: str, _: Mapping[str, str]) -> Values:
     })  # fmt: skip
     names = {"swap": "total_swap", "anon": "total_rss", "file": "total_cache", "dirty": "total_dirty",
              "writeback": "total_writeback", "major_faults": "total_pgmajfault"}  # fmt: skip
-    values |= _chosen(_pairs(f"{directory}/memory.stat"), names)
-    return values | _chosen(_pairs(f"{directory}/memory.oom_control"), {"oom_kills": "oom_kill"})
+    values |= _chosen(pairs(read(f"{directory}/memory.stat")), names)
+    return values | _chosen(pairs(read(f"{directory}/memory.oom_control")), {"oom_kills": "oom_kill"})
 
 
 def _memory_v2(directory: str, _: Mapping[str, str]) -> Values:
@@ -232,31 +228,29 @@ def _memory_v2(directory: str, _: Mapping[str, str]) -> Values:
     values |= _numbers({"memory_peak": f"{directory}/memory.peak", "swap": f"{directory}/memory.swap.current"})
     values["memsw"] = values["memory"] + values.get("swap", 0)
     names = {"anon": "anon", "file": "file", "dirty": "file_dirty", "writeback": "file_writeback", "major_faults": "pgmajfault"}
-    values |= _chosen(_pairs(f"{directory}/memory.stat"), names)
-    values |= _chosen(_pairs(f"{directory}/memory.events"), {"failcnt": "max", "oom_kills": "oom_kill"})
+    values |= _chosen(pairs(read(f"{directory}/memory.stat")), names)
+    values |= _chosen(pairs(read(f"{directory}/memory.events")), {"failcnt": "max", "oom_kills": "oom_kill"})
     with suppress(FileNotFoundError):
-        values |= _chosen(_pairs(f"{directory}/memory.swap.events"), {"memsw_failcnt": "max"})
+        values |= _chosen(pairs(read(f"{directory}/memory.swap.events")), {"memsw_failcnt": "max"})
     return values
 
 
 def _blkio_v1(directory: str, _: Mapping[str, str]) -> Values:
-    values = dict.fromkeys(("read_bytes", "write_bytes", "read_ios", "write_ios"), 0)
-    for what, name in (("bytes", "blkio.throttle.io_service_bytes"), ("ios", "blkio.throttle.io_serviced")):
-        for line in read(f"{directory}/{name}").splitlines():
-            fields = line.split()  # "8:0 Read 4096", and a last line "Total 4096"
-            if fields[1] in ("Read", "Write"):
-                values[f"{fields[1].lower()}_{what}"] += int(fields[2])
-    return values
+    names = ("blkio.throttle.io_service_bytes", "blkio.throttle.io_serviced")
+    return _operations(blkio_v1(*(read(f"{directory}/{name}") for name in names)))
 
 
 def _blkio_v2(directory: str, _: Mapping[str, str]) -> Values:
-    names = {"rbytes": "read_bytes", "wbytes": "write_bytes", "rios": "read_ios", "wios": "write_ios"}
-    values = dict.fromkeys(names.values(), 0)
-    for line in read(f"{directory}/io.stat").splitlines():
-        for field in line.split()[1:]:
-            name, _eq, count = field.partition("=")
-            if name in names:
-                values[names[name]] += int(count)
+    return _operations(blkio_v2(read(f"{directory}/io.stat")))
+
+
+def _operations(counts: Iterable[BlkioCount]) -> Values:
+    """All devices together."""
+    values = dict.fromkeys(("read_bytes", "write_bytes", "read_ios", "write_ios"), 0)
+    for count in counts:
+        if count.op in ("read", "write"):
+            values[f"{count.op}_bytes"] += count.bytes
+            values[f"{count.op}_ios"] += count.ios
     return values
 
 

@@ -13,10 +13,11 @@
     start    read       read       read         read       read       read      counters at both ends
              └─ the same containers through all rounds, or with fresh=True new ones for each ─┘
 
-A *row* is a dict: experiment, engine, load, round, window, ``t`` (seconds since the round's first reading, at the window's
-end), ``seconds`` (the window's exact length), every counter of `minidock.lab.counters` (the growth, or the level at the end),
-``cores`` (CPU time ÷ wall time), and what the kernel held (weight, quota_us, memory_limit, …). A load that ended has
-``ended: True``, ``exit_code`` and ``oom_killed`` in its last row and no counters.
+A *row* is a dict: experiment, engine, load, round, window, ``t`` (seconds since these containers were first read, at the
+window's end), ``seconds`` (the window's exact length), every counter of `minidock.lab.counters` (the growth, or the level at
+the end), ``cores`` (CPU time ÷ wall time), and what the kernel held (weight, quota_us, memory_limit, …; ``entitled`` is the
+load's part of all weights). A load that ended has ``ended: True``, ``exit_code`` and ``oom_killed`` in its last row and no
+counters.
 
 Whatever happens, the containers are removed: each stands in an ExitStack before it is started, and carries a label.
 """
@@ -27,8 +28,8 @@ import dataclasses
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,7 +174,8 @@ class Bench:
         self.experiment, self.engine = experiment, engine
         self.containers: dict[str, Any] = {}
         self._groups: dict[str, counters.Group] = {}
-        self._rounds = 0
+        self._told: set[str] = set()
+        self._rounds, self._since = 0, 0.0
         self._undo = undo
 
     def start(self) -> None:
@@ -185,37 +187,50 @@ class Bench:
             self._undo.callback(container.remove, force=True, v=True)
         for name, container in self.containers.items():
             container.start()
-            self._groups[name] = counters.group(container)
+            with suppress(FileNotFoundError):  # it has ended already: the first round says so
+                self._groups[name] = counters.group(container)
+        self._told = set()
         time.sleep(self.experiment.settle)
 
     def stop(self) -> None:
         """Remove the containers; the next round makes new ones."""
         self._undo.close()
-        self.containers, self._groups = {}, {}
+        self.containers, self._groups, self._since = {}, {}, 0.0
 
     def round(self) -> list[Row]:
         """One round: its windows, one row per load in each. A load that has ended has one last row that says how."""
         if self.experiment.fresh:
             self.stop()
         self.start()
-        rows: list[Row] = []
-        alive, start = dict(self._groups), time.monotonic()
-        before = {name: self._read(name) for name in alive}
-        held = {name: group.held() for name, group in alive.items()}
+        before, held = self._first()
+        start = time.monotonic()
+        self._since = self._since or start
+        rows = self._ended(0)
         for window in range(self.experiment.windows):
-            placed = self._wait(start + (window + 1) * self.experiment.seconds, alive)
-            for name in list(alive):
-                about = self._about(name, window, start)
-                try:
-                    after = self._read(name)
-                except FileNotFoundError:
-                    rows.append({**about, **self._ended(name)})
-                    del alive[name]
-                    continue
-                rows.append({**about, **_window(before[name], after, placed[name]), **held[name]})
-                before[name] = after
+            placed = self._wait(start + (window + 1) * self.experiment.seconds, before)
+            for name in list(self._groups):
+                about = self._about(name, window)
+                if (after := self._read(name)) is not None:
+                    rows.append({**about, **_window(before[name], after, placed[name]), **held[name]})
+                    before[name] = after
+            rows += self._ended(window)
+            if not self._groups:
+                break
         self._rounds += 1
         return rows
+
+    def _first(self) -> tuple[dict[str, counters.Values], dict[str, counters.Values]]:
+        """Each living load's counters, and what the kernel holds for it."""
+        before, held = {}, {}
+        for name in list(self._groups):
+            limits = self._asked(name, counters.Group.held)
+            values = self._read(name)
+            if limits is not None and values is not None:
+                before[name], held[name] = values, limits
+        total = sum(values.get("weight") or 0 for values in held.values())
+        for values in held.values():
+            values["entitled"] = (values.get("weight") or 0) / total if total else None
+        return before, held
 
     def _create(self, load: Load) -> Any:
         options = {"network_mode": "none", **load.fixed, **load.limits}
@@ -223,25 +238,43 @@ class Bench:
         command = load.command if isinstance(load.command, str) else list(load.command)
         return self.engine.client.containers.create(load.image, command, detach=True, **options)
 
-    def _read(self, name: str) -> counters.Values:
-        return self._groups[name].read(*self.experiment.sample)
+    def _read(self, name: str) -> counters.Values | None:
+        return self._asked(name, lambda group: group.read(*self.experiment.sample))
 
-    def _about(self, name: str, window: int, start: float) -> Row:
+    def _asked(self, name: str, question: Callable[[counters.Group], counters.Values]) -> counters.Values | None:
+        """What a load's cgroup answers; None when it is gone, and then it is not asked again."""
+        if name not in self._groups:
+            return None
+        try:
+            return question(self._groups[name])
+        except FileNotFoundError:
+            del self._groups[name]
+            return None
+
+    def _about(self, name: str, window: int) -> Row:
         about = {"experiment": self.experiment.name, "engine": self.engine.name, "load": name}
-        return {**about, "round": self._rounds, "window": window, "t": time.monotonic() - start}
+        return {**about, "round": self._rounds, "window": window, "t": time.monotonic() - self._since}
 
-    def _ended(self, name: str) -> Row:
-        state = self.containers[name]
-        state.reload()
-        return {"ended": True, "exit_code": state.attrs["State"]["ExitCode"], "oom_killed": state.attrs["State"]["OOMKilled"]}
+    def _ended(self, window: int) -> list[Row]:
+        """A last row for each load that has ended since this was asked last."""
+        rows = []
+        for name in self.containers.keys() - self._groups.keys() - self._told:
+            container = self.containers[name]
+            container.wait()  # its cgroup goes a moment before its exit code is there
+            container.reload()
+            state = container.attrs["State"]
+            rows.append({**self._about(name, window), "ended": True,
+                         "exit_code": state["ExitCode"], "oom_killed": state["OOMKilled"]})  # fmt: skip
+            self._told.add(name)
+        return rows
 
-    def _wait(self, until: float, alive: Mapping[str, counters.Group]) -> dict[str, Counter[int]]:
+    def _wait(self, until: float, alive: Iterable[str]) -> dict[str, Counter[int]]:
         """Let the window pass. Where the kernel counts no CPU's time apart (v2), look meanwhile who is on which."""
         seen: dict[str, Counter[int]] = {name: Counter() for name in alive}
-        watched = [n for n, g in alive.items() if g.version == 2 and "percpu" in self.experiment.sample]
+        watched = [n for n in seen if self._groups[n].version == 2 and "percpu" in self.experiment.sample]
         while watched and (left := until - time.monotonic()) > 0:
             for name in watched:
-                seen[name] += counters.processors(alive[name].pids())
+                seen[name] += counters.processors(self._groups[name].pids())
             time.sleep(min(left, _SAMPLING))
         time.sleep(max(0.0, until - time.monotonic()))
         return seen
