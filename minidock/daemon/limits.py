@@ -42,6 +42,7 @@ INT64 = (
     "KernelMemory",
     "PidsLimit",
     "OomScoreAdj",
+    "CpuPercent",
 )
 _TEXTS = ("CpusetCpus", "CpusetMems", "CgroupParent")
 # HostConfig's field → (the field of Resources that tells whether this machine can do it, the number inside, docker's warning).
@@ -246,6 +247,9 @@ def _cpus(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> No
     if (period or quota) and "cpu_quota" not in able:
         warnings.append("Your kernel does not support CPU CFS scheduler. CPU period/quota discarded.")
         host["CpuPeriod"] = host["CpuQuota"] = 0
+    if (host.get("CpuPercent") or 0) > 0:  # of Windows
+        warnings.append("linux does not support CPU percent. Percent discarded.")
+        host["CpuPercent"] = 0
 
 
 def _shares(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> None:

@@ -13,9 +13,10 @@ import shutil
 import signal
 import socket
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from minidock.daemon import after_exit, cgroup_parent, devices, network, proc, remap, removal, spec, validate
+from minidock.daemon import after_exit, cgroup_parent, devices, network, proc, records, remap, removal, spec, validate
 from minidock.daemon.container import Container, State
 from minidock.daemon.create import remapped
 from minidock.daemon.names import lookup
@@ -119,8 +120,8 @@ def make_run_directory(engine: Engine, container: Container, undo: ExitStack) ->
     with trace.step("mkdir", directory):
         directory.mkdir(mode=0o700, exist_ok=True)
     if due_after_exit(container):
-        with trace.step("write", directory / "after-exit"):
-            (directory / "after-exit").touch(mode=0o600)
+        with trace.step("write", after_exit_mark(engine, container)):
+            after_exit_mark(engine, container).touch(mode=0o600)
 
 
 def end_run(engine: Engine, container: Container) -> None:
@@ -210,11 +211,19 @@ def shim_config(engine: Engine, container: Container, run: int, attached: Attach
         log=log,
         open_stdin=bool(config.get("OpenStdin")),
         stdin_once=bool(config.get("StdinOnce")),
-        after_exit=engine.paths.after_exit(container.id, run) if due_after_exit(container) else (),
+        after_exit=engine.paths.after_exit(container.id, run),
+        after_exit_mark=str(after_exit_mark(engine, container)),
         durable=not container.host_config.get("AutoRemove"),
         attach=attached.streams() if attached else ("stdin", "stdout", "stderr"),
         detach_keys=attached.detach_keys if attached else "",
+        records=str(engine.paths.records),
+        attributes=records.attributes(container),
     )
+
+
+def after_exit_mark(engine: Engine, container: Container) -> Path:
+    """The file that is there as long as something is due after the exit."""
+    return engine.paths.run_dir(container.id) / "after-exit"
 
 
 def due_after_exit(container: Container) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.daemon import limits, records, validate
 from minidock.daemon.names import lookup
+from minidock.daemon.start import after_exit_mark, due_after_exit
 from minidock.daemon.verb import verb
 from minidock.errors import Conflict, InvalidParameter
 
@@ -47,6 +48,7 @@ def update(engine: Engine, ref: str, changes: dict[str, Any]) -> dict[str, Any]:
         container.record["HostConfig"] = after
         with container.saving():
             apply(container, before, after, trees)
+        mark_restarts(engine, container)
         records.note_of(container, "update")
     return {"Warnings": warnings}
 
@@ -103,6 +105,17 @@ def _memory_conflict(container: Container, asked: dict[str, Any]) -> None:
 def refused(container: Container, words: str) -> Conflict:
     """docker's errCannotUpdate."""
     return Conflict(f"Cannot update container {container.id}: {words}")
+
+
+def mark_restarts(engine: Engine, container: Container) -> None:
+    """Let the shim of a running container know whether something is due after its exit (`ShimConfig.after_exit_mark`)."""
+    if not container.state().running:
+        return
+    mark = after_exit_mark(engine, container)
+    if due_after_exit(container):
+        mark.touch(mode=0o600)
+    else:
+        mark.unlink(missing_ok=True)
 
 
 def apply(container: Container, before: dict[str, Any], after: dict[str, Any], trees: list[Hierarchy]) -> None:

@@ -74,6 +74,11 @@ def unlink_socket(config: ShimConfig) -> None:
                 os.rmdir(folder)
 
 
+def due(config: ShimConfig) -> bool:
+    """Whether there is something to do after this exit."""
+    return bool(config.after_exit) and (not config.after_exit_mark or os.path.exists(config.after_exit_mark))
+
+
 def become(argv: tuple[str, ...]) -> NoReturn:
     """Become the engine's after-exit entry: nobody else is there to do what is due (restart, removal, freeing addresses).
 

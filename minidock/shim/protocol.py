@@ -105,7 +105,9 @@ class ShimConfig:
     client; `stdin_once` closes it when the first attached client has sent its end of file. `exec_id` is set for an exec.
     `durable` False spares run.json and exit.json the fsync: for a container that nobody will look for after a power cut,
     because it is removed when it ends. `attach` are the streams and `detach_keys` the keys of the attach stream that came
-    with the start (the keys count only with a tty; "" for docker's own).
+    with the start (the keys count only with a tty; "" for docker's own). With an `after_exit_mark` the after-exit entry is
+    only due if that file is there at the exit: `update` may change the restart policy. An oom is written into the file
+    `records`, with these `attributes` (`notes.py`; "": nowhere).
     """
 
     state_dir: str
@@ -119,6 +121,9 @@ class ShimConfig:
     durable: bool = True
     attach: tuple[str, ...] = ("stdin", "stdout", "stderr")
     detach_keys: str = ""
+    after_exit_mark: str = ""
+    records: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 class Closed(ConnectionError):

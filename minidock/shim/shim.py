@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 from minidock import errors
 from minidock.libcontainer import cgroups, config, sync
 from minidock.linux import process, trace
-from minidock.shim import after, detach, protocol
+from minidock.shim import after, detach, notes, oom, protocol
 from minidock.shim.jsonlog import JSONFile, timestamp
 from minidock.shim.loop import IN, Loop
 from minidock.shim.peer import Peer
@@ -70,7 +70,7 @@ class Shim:
         self._starter, self._lock = starter, fds.get("lock", -1)
         self._init = sync.Parent(socket.socket(fileno=fds["sync"]))
         self._init.warnings, self._init.steps = handed["warnings"], handed["init_steps"]
-        self._released = self._exited = False
+        self._released = self._exited = self._oom_noted = False
 
     @classmethod
     def rehearse(cls) -> None:
@@ -128,12 +128,13 @@ class Shim:
         self._loop.watch(self._listener.fileno(), IN, self._accept)
         self._loop.watch(self._pidfd, IN, self._ended)
         self._loop.watch(self._starter, IN, self._reap_starter)
+        _attempt("oom", self._watch_oom)
         while not self._exited:
             self._loop.turn()
         self._finish()
         while not self._released and any(p.role == "owner" for p in self._peers):
             self._loop.turn()
-        hand_over = not self._released and self._config.after_exit
+        hand_over = not self._released and after.due(self._config)
         # A client that reads slowly still gets everything, but what is due after the exit does not wait for it.
         if hand_over and (not self._streams.unserved or os.fork() == 0):
             after.become(self._config.after_exit)
@@ -143,6 +144,22 @@ class Shim:
 
     def _ended(self, _events: int) -> None:
         self._exited = True
+
+    def _watch_oom(self) -> None:
+        memory = cgroups.manager(self._cgroup, self._hierarchies).paths().get("memory") if self._cgroup else None
+        if memory is None or not self._config.records:
+            return
+        ooms = oom.OomEvents(memory)
+
+        def heard(_events: int) -> None:
+            _attempt("oom", lambda: self._note_oom() if ooms.happened() else None)
+
+        self._loop.watch(ooms.fd, ooms.events, heard)
+
+    def _note_oom(self) -> None:
+        self._oom_noted = True
+        id = os.path.basename(self._config.state_dir)
+        notes.note(self._config.records, id, "oom", self._config.attributes)
 
     def _reap_starter(self, _events: int) -> None:
         """Its end takes a millisecond (its pages), in which a short command has ended too: that is not waited for."""
@@ -175,6 +192,8 @@ class Shim:
         _attempt("output", self._streams.drain)
         kills: list[int] = []
         _attempt("oom", lambda: kills.append(manager.oom_kills()))
+        if any(kills) and self._config.records and not self._oom_noted:  # somebody else's limit, but a victim here
+            _attempt("oom", self._note_oom)
         if not _attempt("cgroup", manager.remove):
             _attempt("cgroup", manager.remove)
         return sum(kills) > 0
