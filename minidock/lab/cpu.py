@@ -1,4 +1,4 @@
-"""Beside the experiments of `scenarios`, what chapter 08 reads of the CPU: whose core is idle, who meets whom, how a quota looks."""
+"""What chapter 08 reads of the CPU beside its experiments: whose core is idle, who meets whom, how a quota looks."""
 
 from __future__ import annotations
 

@@ -176,6 +176,11 @@ def _storage() -> Iterator[Feature]:
     yield Feature("swap", bool(swaps), f"{len(swaps)} area(s)" if swaps else "none configured", how)
 
 
+def _processors() -> Iterator[Feature]:
+    count = len(os.sched_getaffinity(0))
+    yield Feature("two processors", count > 1, str(count), "give the virtual machine a second one")
+
+
 def _network() -> Iterator[Feature]:
     script = (
         "ip link add name left type veth peer name right && ip link add name bridge type bridge && "
@@ -193,7 +198,15 @@ def _commands() -> Iterator[Feature]:
         yield Feature(f"command {command}", path is not None, path or "not found", f"apt-get install {package}")
 
 
-_PROBES: tuple[Callable[[], Iterator[Feature]], ...] = (_privileges, _namespaces, _cgroups, _storage, _network, _commands)
+_PROBES: tuple[Callable[[], Iterator[Feature]], ...] = (
+    _privileges,
+    _namespaces,
+    _cgroups,
+    _processors,
+    _storage,
+    _network,
+    _commands,
+)
 _CAPABILITY = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW", 16: "CAP_SYS_MODULE", 17: "CAP_SYS_RAWIO", 18: "CAP_SYS_CHROOT",
                19: "CAP_SYS_PTRACE", 21: "CAP_SYS_ADMIN", 22: "CAP_SYS_BOOT", 23: "CAP_SYS_NICE", 24: "CAP_SYS_RESOURCE",
                25: "CAP_SYS_TIME", 27: "CAP_MKNOD", 34: "CAP_SYSLOG", 38: "CAP_PERFMON", 39: "CAP_BPF"}  # fmt: skip

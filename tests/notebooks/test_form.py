@@ -20,6 +20,8 @@ SECTIONS = {
     "00-preflight": ("Predict", "By hand", "Build", "Measure", "Break it", "What the 2015 text says", "Exercises", "Clean-up"),
     "03-namespaces": ("claim", "Predict", "By hand", "step by step", "not* isolated", "costs", "Break it", "cgroup v1 and v2",
                       "What the 2015 text says", "Exercises", "Quiz", "Clean-up"),
+    "08-cpu": ("claim", "Predict", "By hand", "step by step", "Measure", "Three containers", "cpuset", "Without pinning",
+               "quota", "Break it", "cgroup v1 and v2", "What the 2015 text says", "Exercises", "Quiz", "Clean-up"),
 }  # fmt: skip
 
 

@@ -49,7 +49,9 @@ class Killer(NotebookClient):
             os.kill(self.km.provisioner.process.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("stem", "cell"), [("00-preflight", "detached"), ("03-namespaces", "nsenter-shell")])
+@pytest.mark.parametrize(
+    ("stem", "cell"), [("00-preflight", "detached"), ("03-namespaces", "nsenter-shell"), ("08-cpu", "hand-quota")]
+)
 def test_a_kernel_that_dies_in_the_middle(stem: str, cell: str, lab_environment: Path) -> None:
     path = next(p for p in CHAPTERS if p.stem == stem)
     client = Killer(
