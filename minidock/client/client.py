@@ -41,7 +41,7 @@ class DockerClient(NotYet):
     """The high-level client. Takes `APIClient`'s arguments. Use it in a ``with``, or `close` it."""
 
     NOT_YET: ClassVar[Mapping[str, str]] = {
-        "events": "events are not recorded yet",
+        "events": "events cannot be followed yet",
         "login": "there is no registry client yet",
     }
 

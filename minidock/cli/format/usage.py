@@ -48,24 +48,11 @@ def block_io(sample: Sample) -> tuple[int, int]:
 def row(ref: str, sample: Sample | None, before: Sample | None, *, truncate: bool, gone: bool = False) -> dict[str, Any]:
     """The texts of one container, which was asked for as `ref`. One that is `gone` has its name only, and dashes."""
     sample = sample or {}
-    identity = {
+    used, limit = memory(sample)
+    texts = {
         "Container": ref,
         "Name": sample.get("name", "").removeprefix("/") or "--",
         "ID": sample.get("id", "")[: SHORT_ID if truncate else None],
-    }
-    if gone:
-        return {
-            **identity,
-            "CPUPerc": "--",
-            "MemUsage": "-- / --",
-            "MemPerc": "--",
-            "NetIO": "--",
-            "BlockIO": "--",
-            "PIDs": "--",
-        }
-    used, limit = memory(sample)
-    return {
-        **identity,
         "CPUPerc": f"{cpu_percent(sample, before or {}):.2f}%",
         "MemUsage": f"{bytes_size(used)} / {bytes_size(limit)}",
         "MemPerc": f"{used / limit * 100 if limit else 0:.2f}%",
@@ -73,3 +60,6 @@ def row(ref: str, sample: Sample | None, before: Sample | None, *, truncate: boo
         "BlockIO": " / ".join(map(human_size, block_io(sample))),
         "PIDs": str((sample.get("pids_stats") or {}).get("current", 0)),
     }
+    if gone:
+        texts |= {"CPUPerc": "--", "MemUsage": "-- / --", "MemPerc": "--", "NetIO": "--", "BlockIO": "--", "PIDs": "--"}
+    return dict(sorted(texts.items()))  # as docker's JSON has them

@@ -47,7 +47,7 @@ class APIClient(ContainerApi, ExecApi, ImageApi, SystemApi, NotYet):
         "remove_volume": NO_VOLUMES,
         "diff": "a container's changes cannot be listed yet",
         "disconnect_container_from_network": "networks cannot be changed yet; choose one with network_mode",
-        "events": "events are not recorded yet",
+        "events": "events cannot be followed yet",
         "get_archive": "files cannot be copied out yet; export the container, or exec tar",
         "get_image": "image archives cannot be written yet; a container's files can be exported",
         "inspect_distribution": NO_REGISTRY,
