@@ -91,19 +91,19 @@ def offers(trees: Sequence[Hierarchy], file: str) -> bool:
                 return False
             if tree.version == 2 and controller in read(f"{child}/cgroup.controllers").split():
                 return False
-    sign = _SIGNS.get(file, "")
+    sign = _SIGNS.get((tree.version, file), "" if tree.version == 2 else None)
     return sign is not None and os.path.exists(f"{tree.mountpoint}/{sign}")
 
 
-# Without a cgroup to look at: the file in the root that the kernel makes together with this one. None: there is no such
-# sign, and the file is not usual. What is not named here is there whenever its controller is.
+# Without a cgroup to look at: the file in the root that the kernel makes together with this one. On v1, what is not named
+# stands in the root too; on v2 next to nothing does, and what is not named is there whenever its controller is.
 _SIGNS = {
-    "blkio.bfq.weight": "blkio.bfq.io_service_bytes",
-    "blkio.bfq.weight_device": "blkio.bfq.io_service_bytes",
-    "blkio.weight": "blkio.time",  # cfq, up to Linux 4.20
-    "blkio.weight_device": "blkio.time",
-    "io.weight": "io.cost.qos",
-    "io.bfq.weight": None,
+    (1, "pids.max"): "",
+    (1, "freezer.state"): "",
+    (1, "blkio.bfq.weight"): "blkio.bfq.io_service_bytes",
+    (1, "blkio.bfq.weight_device"): "blkio.bfq.io_service_bytes",
+    (2, "io.weight"): "io.cost.qos",
+    (2, "io.bfq.weight"): None,  # nothing in the root tells
 }
 
 

@@ -152,6 +152,11 @@ def oom_kills_v1(directory: str | None) -> int:
     return sum(pairs(_if_there(f"{d}/memory.oom_control")).get("oom_kill", 0) for d in below(directory)) if directory else 0
 
 
+def oom_kills_v2(directory: str) -> int:
+    """``oom_kill`` of memory.events, which counts this cgroup and those below."""
+    return pairs(_if_there(f"{directory}/memory.events")).get("oom_kill", 0)
+
+
 def blkio_v1(service_bytes: str, serviced: str) -> tuple[BlkioCount, ...]:
     """Lines ``8:0 Read 4096`` of blkio.throttle.io_service_bytes_recursive and the same of io_serviced_recursive.
 

@@ -23,16 +23,15 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from minidock.errors import NotSupported, SystemFault
 from minidock.libcontainer import config
-from minidock.libcontainer.cgroups import stats
+from minidock.libcontainer.cgroups import stats, v2
 from minidock.libcontainer.cgroups.hierarchy import (
     Hierarchy,
-    below,
     fault,
     mkdir,
     pids_below,
@@ -133,6 +132,7 @@ class Manager:
         hybrid = next((h for h in trees if h.version == 2), None)
         if hybrid:
             self._mounts[""] = hybrid.mountpoint
+        self._hybrid = hybrid
         # Controllers mounted together (cpu,cpuacct) share one directory.
         self._roots = list(dict.fromkeys(self._mounts.values()))
 
@@ -145,6 +145,7 @@ class Manager:
         with fault("create cgroup"), ExitStack() as undo:
             for root in self._roots:
                 self._make(root, undo)
+            self._hand_down(name for name, _ in cgroup.settings)
             for name, value in cgroup.settings:
                 write(self._file(name), value)
             self._allow_devices(cgroup.devices)
@@ -164,22 +165,33 @@ class Manager:
         if root == self._mounts.get("cpuset"):
             fill_cpuset(directory)
 
-    def _file(self, name: str) -> str:
-        """The path of a control file: its name begins with its controller's."""
+    def _mount(self, name: str) -> str | None:
+        """Where the control file's controller is mounted: its name begins with it. A hybrid host's v2 tree has some too."""
         controller = name.partition(".")[0]
-        if controller not in self._mounts:
-            raise NotSupported(f"cgroup: {controller} is not mounted, so {name} cannot be set")
-        return f"{self._mounts[controller]}{self.path}/{name}"
+        if controller not in self._mounts and self._hybrid and controller in self._hybrid.controllers:
+            return self._hybrid.mountpoint
+        return self._mounts.get(controller)
+
+    def _file(self, name: str) -> str:
+        mount = self._mount(name)
+        if mount is None:
+            raise NotSupported(f"cgroup: {name.partition('.')[0]} is not mounted, so {name} cannot be set")
+        return f"{mount}{self.path}/{name}"
 
     def _has(self, name: str) -> bool:
-        mount = self._mounts.get(name.partition(".")[0])
-        return mount is not None and os.path.exists(f"{mount}{self.path}/{name}")
+        return self._mount(name) is not None and os.path.exists(self._file(name))
+
+    def _hand_down(self, names: Iterable[str]) -> None:
+        """For files in a hybrid host's v2 tree: their controllers reach us only if every cgroup above hands them down."""
+        if self._hybrid and any(name.partition(".")[0] in self._hybrid.controllers for name in names):
+            v2.make_ancestors(self._hybrid, os.path.dirname(self.path))
 
     def update(self, resources: Resources) -> None:
         """Write what is asked for, in an order that the kernel accepts; on a fault the old values are put back."""
         with fault("update cgroup"):
             if not all(map(os.path.isdir, self.paths().values())):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+            self._hand_down(name.format(size) for name in HUGETLB for size, _ in resources.hugetlb)
             changes = in_safe_order(settings(resources, self._has), lambda name: read(self._file(name)))
             write_all([(self._file(name), value) for name, value in changes])
 
@@ -271,14 +283,8 @@ class Manager:
                 signalled |= new
 
     def oom_kills(self) -> int:
-        """The sum of ``oom_kill`` in memory.oom_control here and below: v1 counts where the victim was."""
-        directory = self.paths().get("memory")
-        total = 0
-        for cgroup in below(directory) if directory else ():
-            with contextlib.suppress(FileNotFoundError):
-                fields = dict(line.split() for line in read(f"{cgroup}/memory.oom_control").splitlines())
-                total += int(fields.get("oom_kill", 0))
-        return total
+        """See `stats.oom_kills_v1`."""
+        return stats.oom_kills_v1(self.paths().get("memory"))
 
     def remove(self) -> None:
         """Remove the directories in all hierarchies."""

@@ -211,10 +211,15 @@ class Manager:
 
     def _set(self, name: str, value: str) -> None:
         controller = name.partition(".")[0]
+        warnings: list[str] = []
+        if controller in self._tree.controllers and not self._has(name):
+            # Below a --cgroup-parent that somebody made and that hands nothing down yet.
+            warnings = make_ancestors(self._tree, os.path.dirname(self.path))
         try:
             write(f"{self._directory}/{name}", value)
         except FileNotFoundError:
-            raise NotSupported(f"cgroup: controller {controller} is not enabled here, so {name} cannot be set") from None
+            why = "; ".join((f"cgroup: controller {controller} is not enabled here, so {name} cannot be set", *warnings))
+            raise NotSupported(why) from None
 
     def _has(self, name: str) -> bool:
         return os.path.exists(f"{self._directory}/{name}")
@@ -320,11 +325,19 @@ class Manager:
 
     def oom_kills(self) -> int:
         """``oom_kill`` of memory.events, which counts this cgroup and those below."""
-        try:
-            text = read(f"{self._directory}/memory.events")
-        except FileNotFoundError:
-            return 0
-        return int(dict(line.split() for line in text.splitlines()).get("oom_kill", 0))
+        return stats.oom_kills_v2(self._directory)
+
+    def delegate(self, uid: int, gid: int) -> None:
+        """Let `uid`:`gid` make cgroups in here and move its processes among them; what limits this cgroup stays ours.
+
+        The files to hand over are those that the kernel names in /sys/kernel/cgroup/delegate, and the directory itself
+        (cgroup-v2.rst, "Delegation"). v1 has no safe way to do this.
+        """
+        with fault("delegate cgroup"):
+            os.chown(self._directory, uid, gid)
+            for name in read("/sys/kernel/cgroup/delegate").split():
+                with contextlib.suppress(FileNotFoundError):  # of a controller that is not handed down to here
+                    os.chown(f"{self._directory}/{name}", uid, gid)
 
     def remove(self) -> None:
         """Remove the directory; the device program goes with it."""
@@ -360,5 +373,8 @@ def _hand_down(directory: str, controllers: tuple[str, ...]) -> list[str]:
         try:
             write(f"{directory}/cgroup.subtree_control", f"+{controller}")
         except OSError as e:
-            warnings.append(f"cgroup: {controller} cannot be enabled below {directory}: {os.strerror(e.errno or 0).lower()}")
+            why = os.strerror(e.errno or 0).lower()
+            if e.errno == errno.EBUSY:  # the rule of no internal processes
+                why += " (it holds processes itself; move them into a cgroup below it)"
+            warnings.append(f"cgroup: {controller} cannot be enabled below {directory}: {why}")
     return warnings

@@ -142,31 +142,3 @@ def test_device_program_the_last_rule_decides() -> None:
     assert [asks(but_one, "c", 1, 3, a) for a in ("r", "w", "rw")] == [True, False, False]
     assert asks((DeviceRule(False), DeviceRule(True, "c", 1, 3)), "c", 1, 3, "r")
     assert not asks((DeviceRule(True, "c", 1, 3), DeviceRule(False)), "c", 1, 3, "r")
-
-
-@pytest.mark.parametrize(
-    ("shares", "weight"),
-    # opencontainers/cgroups' own table for the newer formula
-    [(2, 1), (10, 4), (100, 17), (256, 35), (500, 58), (512, 59), (1000, 99), (1024, 100), (2048, 174), (262144, 10000)],
-)
-def test_cpu_weight(shares: int, weight: int) -> None:
-    assert cgroups.cpu_weight(shares) == str(weight)
-
-
-@pytest.mark.parametrize(
-    ("version", "expected"),
-    [
-        (
-            1,
-            (("memory.limit_in_bytes", "67108864"), ("pids.max", "max"), ("cpu.shares", "512"), ("cpuset.cpus", "0-1")),
-        ),
-        (2, (("memory.max", "67108864"), ("pids.max", "max"), ("cpu.weight", "59"), ("cpuset.cpus", "0-1"))),
-    ],
-)
-def test_settings_on_both_versions(
-    monkeypatch: pytest.MonkeyPatch, version: int, expected: tuple[tuple[str, str], ...]
-) -> None:
-    monkeypatch.setattr(cgroups, "version", lambda trees: version)
-    options = {"Memory": 64 << 20, "PidsLimit": -1, "CpuShares": 512, "CpusetCpus": "0-1", "CpusetMems": "", "Privileged": True}
-    assert cgroups.settings(options) == expected
-    assert cgroups.settings({"Memory": 0, "PidsLimit": None}) == ()
