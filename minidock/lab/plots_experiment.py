@@ -77,13 +77,16 @@ def against(
     names, told = list(samples), []
     bounded = [b for b in (promise.low, promise.high) if abs(b) != float("inf")]
     middle = expected if expected is not None else statistics.fmean(bounded)
+    meaning = "expected"
+    if expected is None and len(bounded) == 1:
+        meaning = "at least" if bounded[0] == promise.low else "at most"
     with axes(title, height=1.3 + 0.42 * len(names)) as (figure, (ax,)):
         everything = [*bounded, *(v for s in samples.values() for v in s)]
         low, high = min(everything), max(everything)
         room = (high - low or abs(high) or 1.0) * 0.12
         ax.set_xlim(low - room, high + room)
         ax.axvspan(max(promise.low, low - room), min(promise.high, high + room), color=GREY, alpha=0.18, label="promised")
-        ax.axvline(middle, color=RED, linestyle="--", linewidth=1.2, label=f"expected: {short(middle)}")
+        ax.axvline(middle, color=RED, linestyle="--", linewidth=1.2, label=f"{meaning}: {short(middle)}")
         for i, (name, taken) in enumerate(samples.items()):
             mean, outcome = statistics.fmean(taken), verdicts.decide(taken, promise)
             left, right = verdicts.interval(taken)
