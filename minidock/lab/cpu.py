@@ -50,6 +50,18 @@ def used(groups: Sequence[Group], seconds: float) -> list[float]:
     return [(b["cpu_ns"] - a["cpu_ns"]) / (b["at_ns"] - a["at_ns"]) for a, b in zip(before, after, strict=True)]
 
 
+def parts(groups: Sequence[Group], seconds: float) -> list[float]:
+    """The part (0 to 1) of each group in the CPU time that they got together in a window of `seconds`."""
+    taken = used(groups, seconds)
+    return [one / sum(taken) for one in taken]
+
+
+def ratio(one: Group, other: Group, seconds: float) -> float:
+    """How many times the CPU time of `other` the group `one` got in a window of `seconds`."""
+    above, below = used([one, other], seconds)
+    return above / below
+
+
 def left_idle(group: Group, on: Sequence[int], seconds: float) -> float:
     """Of the time that `group` could have had on the cores `on`, the share (0 to 1) that nobody took, in a window of `seconds`.
 

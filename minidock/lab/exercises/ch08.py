@@ -65,12 +65,7 @@ def three(_answer: Any) -> str:
     pinned = [group.held()["cpus"] for group in (left, right)]
     expect(pinned[0] == pinned[1] and len(pinned[0]) == 1, "the two are not pinned to one and the same core")
     expect(min(cpu.used([left, right], 0.2)) > 0.01, "at least one of the two uses hardly any CPU time")
-
-    def ratio() -> float:
-        used = cpu.used([left, right], 0.4)
-        return used[0] / used[1]
-
-    verdict = judge(Promise.near("left to right", 3.0, 0.05), ratio, at_most=16, seconds=8)
+    verdict = judge(Promise.near("left to right", 3.0, 0.05), lambda: cpu.ratio(left, right, 0.4), at_most=16, seconds=8)
     mean = statistics.mean(verdict.samples)
     expect(verdict, f"left gets {mean:.2f} times the CPU time of right")
     return f"{mean:.2f} times"
