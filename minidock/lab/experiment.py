@@ -25,6 +25,7 @@ Whatever happens, the containers are removed: each stands in an ExitStack before
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import time
 from collections import Counter
@@ -100,6 +101,12 @@ class Result:
     def promise(self) -> Promise:
         """What was promised; hand it to the control's `judge`."""
         return self.verdict.promise
+
+    @property
+    def expected(self) -> float:
+        """The value that follows from what the kernel held: the middle of the promise, or its one edge."""
+        edges = [edge for edge in (self.promise.low, self.promise.high) if math.isfinite(edge)]
+        return sum(edges) / len(edges)
 
     @property
     def samples(self) -> tuple[float, ...]:
