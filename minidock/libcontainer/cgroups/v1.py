@@ -73,7 +73,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "throttle_write_iops": ("blkio.throttle.write_iops_device",),
 }
 # By page size. On a hybrid host the controller may have stayed in the unified tree, where its file is max.
-HUGETLB = ("hugetlb.{}.limit_in_bytes", "hugetlb.{}.max")
+HUGETLB = ("hugetlb.{}.max", "hugetlb.{}.limit_in_bytes")
 
 
 def settings(resources: Resources, has: Callable[[str], bool]) -> tuple[tuple[str, str], ...]:
@@ -189,7 +189,7 @@ class Manager:
     def update(self, resources: Resources) -> None:
         """Write what is asked for, in an order that the kernel accepts; on a fault the old values are put back."""
         with fault("update cgroup"):
-            if not all(map(os.path.isdir, self.paths().values())):
+            if not any(map(os.path.isdir, self.paths().values())):  # not all: a hierarchy may be mounted since
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
             self._hand_down(name.format(size) for name in HUGETLB for size, _ in resources.hugetlb)
             changes = in_safe_order(settings(resources, self._has), lambda name: read(self._file(name)))
