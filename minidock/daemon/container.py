@@ -143,9 +143,11 @@ class Container:
         with ExitStack() as undo:
             undo.callback(_unlink, f"{path}.new")
             with step("write", path):
-                write(f"{path}.new", json.dumps(self.record, separators=(",", ":")))
+                text = json.dumps(self.record, separators=(",", ":"))
+                write(f"{path}.new", text, durable=not self.host_config.get("AutoRemove"))
             yield
-            os.rename(f"{path}.new", path)
+            with step("rename", path):
+                os.rename(f"{path}.new", path)
 
     def frozen(self) -> bool:
         """Whether the cgroup is frozen (docker's paused)."""

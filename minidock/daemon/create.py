@@ -3,6 +3,7 @@
 ::
 
     tmp/<id>/lock       made and locked first: as long as somebody holds it, the container is being made
+      a cgroup          for a moment, to ask the kernel about limits
       name              a row in linkgraph.db
       layer             the storage driver's writable layer on the image's
       config.json
@@ -18,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidock.daemon import cgroup_parent, mounts, names, network, remap, removal, timestamps, validate, volumes
+from minidock.daemon import cgroup_parent, limits, mounts, names, network, remap, removal, timestamps, trial, validate, volumes
 from minidock.daemon.container import same_file
 from minidock.daemon.defaults import SHM_SIZE
 from minidock.daemon.merge import merge
@@ -63,7 +64,8 @@ def create(
 
 
 def complete(host_config: dict[str, Any]) -> dict[str, Any]:
-    """HostConfig with docker's defaults where the request says nothing."""
+    """HostConfig with docker's defaults where the request says nothing. Raises InvalidParameter for what is no number."""
+    limits.types(host_config)
     host_config["NetworkMode"] = host_config.get("NetworkMode") or "default"
     host_config["ShmSize"] = host_config.get("ShmSize") or SHM_SIZE
     policy = host_config.get("RestartPolicy") or {}
@@ -75,7 +77,7 @@ def complete(host_config: dict[str, Any]) -> dict[str, Any]:
     host_config["LogConfig"] = {"Type": log.get("Type") or "json-file", "Config": log.get("Config") or {}}
     host_config["IpcMode"] = host_config.get("IpcMode") or "private"
     if host_config.get("Memory") and not host_config.get("MemorySwap"):
-        host_config["MemorySwap"] = 2 * host_config["Memory"]
+        host_config["MemorySwap"] = min(2 * host_config["Memory"], (1 << 63) - 1)
     return host_config
 
 
@@ -136,6 +138,7 @@ def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image,
         undo.callback(removal.remove_tree, whole)
         undo.callback(removal.remove_claimed, half)
         claim(half, lock)
+        trial.trial(engine, id, record["HostConfig"])
         undo.callback(names.release, engine, id)
         names.reserve(engine, id, name)
         undo.callback(engine.layers.remove, id)

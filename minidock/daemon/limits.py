@@ -46,7 +46,7 @@ INT64 = (
 )
 _TEXTS = ("CpusetCpus", "CpusetMems", "CgroupParent")
 # HostConfig's field → (the field of Resources that tells whether this machine can do it, the number inside, docker's warning).
-_DEVICES = {
+DEVICES = {
     "BlkioWeightDevice": (
         "blkio_weight_device",
         "Weight",
@@ -77,7 +77,7 @@ _DEVICES = {
     ),
 }
 # Every field of HostConfig that is a resource (moby api/types/container, Resources), but the devices themselves.
-FIELDS = frozenset((*INT64, "OomKillDisable", "BlkioWeight", *_TEXTS, *_DEVICES)) - {"OomScoreAdj", "CgroupParent"}
+FIELDS = frozenset((*INT64, "OomKillDisable", "BlkioWeight", *_TEXTS, *DEVICES)) - {"OomScoreAdj", "CgroupParent"}
 
 
 def check(host_config: dict[str, Any], trees: Sequence[Hierarchy], *, update: bool = False) -> list[str]:
@@ -114,7 +114,7 @@ def types(host_config: dict[str, Any]) -> None:
             raise _mistyped(host_config[key], key, "string")
     if not isinstance(host_config.get("OomKillDisable"), bool | None):
         raise _mistyped(host_config["OomKillDisable"], "OomKillDisable", "bool")
-    for key, (_, number, _) in _DEVICES.items():
+    for key, (_, number, _) in DEVICES.items():
         entries = host_config.get(key)
         if not isinstance(entries, list | tuple | None):
             raise _mistyped(entries, key, "[]*blkiodev." + ("WeightDevice" if number == "Weight" else "ThrottleDevice"))
@@ -314,7 +314,9 @@ def _blkio(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> N
     if weight and "blkio_weight" not in able:
         warnings.append("Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.")
         host["BlkioWeight"] = 0
-    for key, (field, number, words) in _DEVICES.items():
+    for key, (field, number, words) in DEVICES.items():
+        if number == "Weight" and host.get(key):
+            host[key] = [entry for entry in host[key] if entry.get("Weight")]  # 0 is the disk's usual weight
         for entry in host.get(key) or ():
             value = entry.setdefault(number, 0)
             if number == "Weight" and value and not MIN_WEIGHT <= value <= MAX_WEIGHT:

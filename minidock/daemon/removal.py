@@ -58,7 +58,8 @@ def sweep(engine: Engine, id: str) -> None:
     record = read_json(half / "config.json") or {}
     container = Container(engine, id, record, half)
     engine.layers.remove(id)
-    if engine.paths.run_dir(id).exists() and not (half / "exit.json").exists():  # a start whose shim was killed
+    begun = not record or engine.paths.run_dir(id).exists()  # a creation that was killed, or a start whose shim was
+    if begun and not (half / "exit.json").exists():
         remove_cgroup(container)
     remove_tree(engine.paths.run_dir(id))
     execs.forget(engine, id)

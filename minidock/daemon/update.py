@@ -42,6 +42,7 @@ def update(engine: Engine, ref: str, changes: dict[str, Any]) -> dict[str, Any]:
     asked = {key: changes[key] for key in (*limits.FIELDS, "RestartPolicy") if changes.get(key) is not None}
     validate.restart_policy(asked)
     warnings = limits.check(asked, trees, update=True)
+    asked = {key: value for key, value in asked.items() if value is not None}
     container = lookup(engine, ref)
     with container.locked():
         before, after = container.host_config, merge(container, asked)
@@ -64,6 +65,8 @@ def merge(container: Container, asked: dict[str, Any]) -> dict[str, Any]:
     _cpu_conflicts(container, asked)
     _memory_conflict(container, asked)
     new = {key: value for key, value in asked.items() if key != "RestartPolicy" and (value or key in _ZERO_COUNTS)}
+    for key in limits.DEVICES.keys() & new.keys():  # disk by disk
+        new[key] = [*{entry["Path"]: entry for entry in (*(old.get(key) or ()), *new[key])}.values()]
     if policy:
         new["RestartPolicy"] = {"Name": policy["Name"], "MaximumRetryCount": policy.get("MaximumRetryCount") or 0}
     return {**old, **new}
