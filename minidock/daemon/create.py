@@ -19,7 +19,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidock.daemon import cgroup_parent, limits, mounts, names, network, remap, removal, timestamps, trial, validate, volumes
+from minidock.daemon import (
+    cgroup_parent,
+    mounts,
+    names,
+    network,
+    remap,
+    removal,
+    timestamps,
+    trial,
+    unmarshal,
+    validate,
+    volumes,
+)
 from minidock.daemon.container import same_file
 from minidock.daemon.defaults import SHM_SIZE
 from minidock.daemon.merge import merge
@@ -65,7 +77,7 @@ def create(
 
 def complete(host_config: dict[str, Any]) -> dict[str, Any]:
     """HostConfig with docker's defaults where the request says nothing. Raises InvalidParameter for what is no number."""
-    limits.types(host_config)
+    unmarshal.check(host_config)
     host_config["NetworkMode"] = host_config.get("NetworkMode") or "default"
     host_config["ShmSize"] = host_config.get("ShmSize") or SHM_SIZE
     policy = host_config.get("RestartPolicy") or {}

@@ -19,6 +19,7 @@ import stat
 from collections.abc import Sequence
 from typing import Any
 
+from minidock.daemon import unmarshal
 from minidock.errors import InvalidParameter
 from minidock.libcontainer.cgroups import resources
 from minidock.libcontainer.cgroups.hierarchy import Hierarchy, read, unified
@@ -30,21 +31,6 @@ MIN_NANO_CPUS = 10_000_000  # a hundredth of a CPU: 1 ms in the period of 100 ms
 MIN_WEIGHT, MAX_WEIGHT = 10, 1000
 HIGHEST_NUMBER = 8192  # of a CPU or a memory node that is known to be none, rather than to be no number (pkg/sysinfo)
 
-INT64 = (
-    "CpuShares",
-    "CpuPeriod",
-    "CpuQuota",
-    "NanoCpus",
-    "Memory",
-    "MemorySwap",
-    "MemoryReservation",
-    "MemorySwappiness",
-    "KernelMemory",
-    "PidsLimit",
-    "OomScoreAdj",
-    "CpuPercent",
-)
-_TEXTS = ("CpusetCpus", "CpusetMems", "CgroupParent")
 # HostConfig's field → (the field of Resources that tells whether this machine can do it, the number inside, docker's warning).
 DEVICES = {
     "BlkioWeightDevice": (
@@ -77,7 +63,10 @@ DEVICES = {
     ),
 }
 # Every field of HostConfig that is a resource (moby api/types/container, Resources), but the devices themselves.
-FIELDS = frozenset((*INT64, "OomKillDisable", "BlkioWeight", *_TEXTS, *DEVICES)) - {"OomScoreAdj", "CgroupParent"}
+FIELDS = frozenset((*unmarshal.INT64, "OomKillDisable", "BlkioWeight", *unmarshal.STRING, *DEVICES)) - {
+    "OomScoreAdj",
+    "CgroupParent",
+}
 
 
 def check(host_config: dict[str, Any], trees: Sequence[Hierarchy], *, update: bool = False) -> list[str]:
@@ -86,7 +75,7 @@ def check(host_config: dict[str, Any], trees: Sequence[Hierarchy], *, update: bo
     What this machine cannot do is taken out of `host_config`. With `update` they are the changes to a container: a swap
     limit may then come without a memory limit, which the container has already. Raises InvalidParameter.
     """
-    types(host_config)
+    unmarshal.check(host_config, update=update)
     score = host_config.get("OomScoreAdj") or 0
     if not -1000 <= score <= 1000:
         raise InvalidParameter(f"Invalid value {score}, range for oom score adj is [-1000, 1000]")
@@ -102,50 +91,6 @@ def check(host_config: dict[str, Any], trees: Sequence[Hierarchy], *, update: bo
     _cpuset(host_config, able, warnings, trees)
     _blkio(host_config, able, warnings)
     return warnings
-
-
-def types(host_config: dict[str, Any]) -> None:
-    """Whether each value is of the kind that the Engine API has for it, and fits in: Go's decoder says the same."""
-    for key in INT64:
-        _integer(host_config, key, "int64", -(1 << 63), (1 << 63) - 1)
-    _integer(host_config, "BlkioWeight", "uint16", 0, (1 << 16) - 1)
-    for key in _TEXTS:
-        if not isinstance(host_config.get(key), str | None):
-            raise _mistyped(host_config[key], key, "string")
-    if not isinstance(host_config.get("OomKillDisable"), bool | None):
-        raise _mistyped(host_config["OomKillDisable"], "OomKillDisable", "bool")
-    for key, (_, number, _) in DEVICES.items():
-        entries = host_config.get(key)
-        if not isinstance(entries, list | tuple | None):
-            raise _mistyped(entries, key, "[]*blkiodev." + ("WeightDevice" if number == "Weight" else "ThrottleDevice"))
-        for entry in entries or ():
-            if not isinstance(entry, dict):
-                raise _mistyped(entry, key, "blkiodev." + ("WeightDevice" if number == "Weight" else "ThrottleDevice"))
-            if not isinstance(entry.get("Path"), str):
-                raise _mistyped(entry.get("Path"), f"{key}.Path", "string")
-            kind, most = ("uint16", (1 << 16) - 1) if number == "Weight" else ("uint64", (1 << 64) - 1)
-            _integer(entry, number, kind, 0, most, f"{key}.{number}")
-
-
-def _integer(where: dict[str, Any], key: str, kind: str, least: int, most: int, name: str = "") -> None:
-    value = where.get(key)
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise _mistyped(value, name or key, kind)
-
-
-def _mistyped(value: Any, name: str, kind: str) -> InvalidParameter:
-    """What Go's encoding/json says of a value that the field cannot hold."""
-    if isinstance(value, bool):
-        given = "bool"
-    elif isinstance(value, int | float):
-        given = f"number {value}"
-    elif isinstance(value, list | tuple):
-        given = "array"
-    else:
-        given = "string" if isinstance(value, str) else "object"
-    return InvalidParameter(f"json: cannot unmarshal {given} into Go struct field HostConfig.{name} of type {kind}")
 
 
 def _memory(host: dict[str, Any], able: frozenset[str], warnings: list[str], update: bool) -> None:
@@ -320,8 +265,8 @@ def _blkio(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> N
         for entry in host.get(key) or ():
             value = entry.setdefault(number, 0)
             if number == "Weight" and value and not MIN_WEIGHT <= value <= MAX_WEIGHT:
-                raise InvalidParameter(f"invalid weight for device: {entry['Path']}:{value}")
-            disk(entry["Path"])
+                raise InvalidParameter(f"invalid weight for device: {entry.get('Path')}:{value}")
+            disk(entry.setdefault("Path", ""))
         if host.get(key) and field not in able:
             warnings.append(words)
             host[key] = []

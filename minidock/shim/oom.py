@@ -1,19 +1,20 @@
 """How a shim hears that its container ran out of memory, while it runs on: another process of it may have been the victim.
 
 v1: an eventfd, tied to ``memory.oom_control`` by a line in ``cgroup.event_control`` (cgroup-v1/memory.rst, section 10). The
-kernel signals it *before* it chooses a victim, and in all cgroups below the one whose limit was reached; so the container's
-own limit is asked whether it was that one. v2: ``memory.events``, whose changes are signalled as POLLPRI (cgroup-v2.rst);
-it counts victims in this cgroup and below.
+kernel signals it in all cgroups below the one whose limit was reached, and *before* it chooses a victim; who it was is seen
+a moment later in the count ``oom_kill``. v2: ``memory.events``, whose changes are signalled as POLLPRI (cgroup-v2.rst).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 
 from minidock.linux.files import read_small
 
-_FAILCNT = ("memory.failcnt", "memory.memsw.failcnt")
+# Seconds after a signal at which to look: the kernel writes its report to the console first, which may be slow.
+MOMENTS = (0.0, 0.01, 0.04, 0.15, 0.5)
 
 
 class OomEvents:
@@ -41,17 +42,18 @@ class OomEvents:
         finally:
             os.close(control)
 
-    def happened(self) -> bool:
-        """When the descriptor was signalled: whether it is this container that has no memory. Raises OSError."""
-        if self._v1:
-            os.eventfd_read(self.fd)
-            return any(self._number(name) for name in _FAILCNT)
-        fields = dict(line.split() for line in os.pread(self.fd, 4096, 0).decode().splitlines())
-        before, self._kills = self._kills, int(fields.get("oom_kill", 0))
-        return self._kills > before
+    def look(self) -> bool:
+        """Whether, since the last look, a process in here was a victim; or all have to wait, for lack of an OOM killer.
 
-    def _number(self, name: str) -> int:
-        try:
-            return int(read_small(f"{self._directory}/{name}"))
-        except FileNotFoundError:  # no swap accounting
-            return 0
+        Also takes note of the signal, so that the next one wakes us again. Raises OSError.
+        """
+        if self._v1:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self.fd)
+            text = read_small(f"{self._directory}/memory.oom_control").decode()
+        else:
+            text = os.pread(self.fd, 4096, 0).decode()
+        fields = dict(line.split() for line in text.splitlines())
+        before, self._kills = self._kills, int(fields.get("oom_kill", 0))
+        stuck = fields.get("oom_kill_disable") == fields.get("under_oom") == "1"
+        return self._kills > before or stuck

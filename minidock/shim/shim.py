@@ -151,10 +151,16 @@ class Shim:
             return
         ooms = oom.OomEvents(memory)
 
-        def heard(_events: int) -> None:
-            _attempt("oom", lambda: self._note_oom() if ooms.happened() else None)
+        def look(left: tuple[float, ...]) -> None:
+            if ooms.look():
+                self._note_oom()
+            elif left:
+                self._loop.after(left[0], lambda: heard(left[1:]))
 
-        self._loop.watch(ooms.fd, ooms.events, heard)
+        def heard(left: tuple[float, ...]) -> None:
+            _attempt("oom", lambda: look(left))
+
+        self._loop.watch(ooms.fd, ooms.events, lambda _events: heard(oom.MOMENTS))
 
     def _note_oom(self) -> None:
         self._oom_noted = True

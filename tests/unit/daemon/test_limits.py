@@ -52,7 +52,7 @@ def unified_machine(root: Path, without: tuple[str, ...] = ()) -> list[Hierarchy
     return [Hierarchy(2, ("cpuset", "cpu", "io", "memory", "pids"), str(root))]
 
 
-NO_NUMBER = "json: cannot unmarshal {} into Go struct field HostConfig.{} of type {}"
+NO_NUMBER = "json: cannot unmarshal {} into Go struct field {} of type {}"
 RATES = ("BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps")
 PERIOD = "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"
 SMALL_SWAP = "Minimum memoryswap limit should be larger than memory limit, see usage"
@@ -60,11 +60,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"Memory": 1}, "Minimum memory limit allowed is 6MB"),
     ({"Memory": 6 * MB - 1}, "Minimum memory limit allowed is 6MB"),
     ({"Memory": -1}, "Minimum memory limit allowed is 6MB"),
-    ({"Memory": 1 << 63}, NO_NUMBER.format(f"number {1 << 63}", "Memory", "int64")),
-    ({"Memory": "64m"}, NO_NUMBER.format("string", "Memory", "int64")),
-    ({"Memory": 1.5}, NO_NUMBER.format("number 1.5", "Memory", "int64")),
-    ({"Memory": True}, NO_NUMBER.format("bool", "Memory", "int64")),
-    ({"Memory": [1]}, NO_NUMBER.format("array", "Memory", "int64")),
+    ({"Memory": 1 << 63}, NO_NUMBER.format(f"number {1 << 63}", "HostConfig.HostConfig.Memory", "int64")),
+    ({"Memory": "64m"}, NO_NUMBER.format("string", "HostConfig.HostConfig.Memory", "int64")),
+    ({"Memory": 1.5}, NO_NUMBER.format("number 1.5", "HostConfig.HostConfig.Memory", "int64")),
+    ({"Memory": True}, NO_NUMBER.format("bool", "HostConfig.HostConfig.Memory", "int64")),
+    ({"Memory": [1]}, NO_NUMBER.format("array", "HostConfig.HostConfig.Memory", "int64")),
     ({"MemorySwap": 64 * MB}, "You should always set the Memory limit when using Memoryswap limit, see usage"),
     ({"Memory": 64 * MB, "MemorySwap": 63 * MB}, SMALL_SWAP),
     ({"Memory": 64 * MB, "MemorySwap": -2}, SMALL_SWAP),
@@ -76,11 +76,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"KernelMemory": MB}, "Minimum kernel memory limit allowed is 6MB"),
     ({"MemorySwappiness": 101}, "Invalid value: 101, valid memory swappiness range is 0-100"),
     ({"MemorySwappiness": -2}, "Invalid value: -2, valid memory swappiness range is 0-100"),
-    ({"OomKillDisable": "yes"}, NO_NUMBER.format("string", "OomKillDisable", "bool")),
+    ({"OomKillDisable": "yes"}, NO_NUMBER.format("string", "HostConfig.HostConfig.OomKillDisable", "bool")),
     ({"OomScoreAdj": 1001}, "Invalid value 1001, range for oom score adj is [-1000, 1000]"),
     ({"OomScoreAdj": -1001}, "Invalid value -1001, range for oom score adj is [-1000, 1000]"),
-    ({"PidsLimit": 1 << 63}, NO_NUMBER.format(f"number {1 << 63}", "PidsLimit", "int64")),
-    ({"PidsLimit": "many"}, NO_NUMBER.format("string", "PidsLimit", "int64")),
+    ({"PidsLimit": 1 << 63}, NO_NUMBER.format(f"number {1 << 63}", "HostConfig.HostConfig.PidsLimit", "int64")),
+    ({"PidsLimit": "many"}, NO_NUMBER.format("string", "HostConfig.HostConfig.PidsLimit", "int64")),
     ({"CpuShares": -1}, "shares: invalid argument"),
     ({"CpuShares": 1}, "the minimum allowed cpu-shares is 2"),
     ({"CpuShares": 262145}, "the maximum allowed cpu-shares is 262144"),
@@ -103,23 +103,25 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"CpusetCpus": "a"}, "Invalid value a for cpuset cpus: invalid format: a"),
     ({"CpusetCpus": " "}, "Invalid value   for cpuset cpus: invalid format:  "),
     ({"CpusetCpus": "0-2147483647"}, "Invalid value 0-2147483647 for cpuset cpus: value of out range, maximum is 8192"),
-    ({"CpusetCpus": 0.5}, NO_NUMBER.format("number 0.5", "CpusetCpus", "string")),
+    ({"CpusetCpus": 0.5}, NO_NUMBER.format("number", "HostConfig.HostConfig.CpusetCpus", "string")),
     ({"CpusetMems": "9"}, "Requested memory nodes are not available - requested 9, available: 0"),
     ({"CpusetMems": "0--1"}, "Invalid value 0--1 for cpuset mems: invalid format: 0--1"),
     ({"BlkioWeight": 5}, "Range of blkio weight is from 10 to 1000"),
     ({"BlkioWeight": 1001}, "Range of blkio weight is from 10 to 1000"),
-    ({"BlkioWeight": -1}, NO_NUMBER.format("number -1", "BlkioWeight", "uint16")),
-    ({"BlkioWeight": 65536}, NO_NUMBER.format("number 65536", "BlkioWeight", "uint16")),
+    ({"BlkioWeight": -1}, NO_NUMBER.format("number -1", "HostConfig.HostConfig.BlkioWeight", "uint16")),
+    ({"BlkioWeight": 65536}, NO_NUMBER.format("number 65536", "HostConfig.HostConfig.BlkioWeight", "uint16")),
     ({"BlkioWeightDevice": [{"Path": "/dev/nope", "Weight": 9}]}, "invalid weight for device: /dev/nope:9"),
     ({"BlkioWeightDevice": [{"Path": "/dev/nope", "Weight": 10}]}, "stat /dev/nope: no such file or directory"),
-    ({"BlkioWeightDevice": {}}, NO_NUMBER.format("object", "BlkioWeightDevice", "[]*blkiodev.WeightDevice")),
+    ({"BlkioWeightDevice": {}},
+     NO_NUMBER.format("object", "HostConfig.HostConfig.BlkioWeightDevice", "[]*blkiodev.WeightDevice")),
     *(({key: [{"Path": "/dev/null", "Rate": 1}]}, "/dev/null is not a block device") for key in RATES),
     *(({key: [{"Path": "/dev/nope", "Rate": 1}]}, "stat /dev/nope: no such file or directory") for key in RATES),
     ({"BlkioDeviceReadBps": [{"Path": "/dev/nope", "Rate": -1}]},
-     NO_NUMBER.format("number -1", "BlkioDeviceReadBps.Rate", "uint64")),
-    ({"BlkioDeviceReadBps": [{"Rate": 1}]}, NO_NUMBER.format("object", "BlkioDeviceReadBps.Path", "string")),
-    ({"BlkioDeviceReadBps": ["/dev/nope:1"]}, NO_NUMBER.format("string", "BlkioDeviceReadBps", "blkiodev.ThrottleDevice")),
-    ({"CgroupParent": 1}, NO_NUMBER.format("number 1", "CgroupParent", "string")),
+     NO_NUMBER.format("number -1", "ThrottleDevice.HostConfig.BlkioDeviceReadBps.Rate", "uint64")),
+    ({"BlkioDeviceReadBps": [{"Rate": 1}]}, "stat : no such file or directory"),
+    ({"BlkioDeviceReadBps": ["/dev/nope:1"]},
+     NO_NUMBER.format("string", "HostConfig.HostConfig.BlkioDeviceReadBps", "blkiodev.ThrottleDevice")),
+    ({"CgroupParent": 1}, NO_NUMBER.format("number", "HostConfig.HostConfig.CgroupParent", "string")),
 ]  # fmt: skip
 
 
