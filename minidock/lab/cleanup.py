@@ -7,8 +7,10 @@ of its predecessor and takes everything away, and nothing that belongs to somebo
     processes        ``MINIDOCK_CHAPTER=03-namespaces`` in their environment (/proc/PID/environ)
     mounts, loops,   below the chapter's scratch folder ``/tmp/minidock-lab-03``, or ``/var/tmp/minidock-lab-03`` for what
     swap, files      must lie on a disk
-    links, cgroups,  a name (a comment, for a rule) that starts with ``lab03``
-    network namespaces, rules
+    links, cgroups,  a name (a comment, for a rule) that starts with ``lab03``; cgroups also below an instance's,
+    network          and in v1 hierarchies that are mounted nowhere (``hiddenmount``)
+    namespaces, rules
+    huge pages       the machine's number of them, noted in the scratch folder
 
 What the *engine* made for the chapter's containers carries the container's id, or hangs on the instance's bridge. So `orphans`
 looks for cgroups whose id no container has, and `snapshot` for links and mounts of this instance: what is there at the end,
@@ -29,7 +31,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from minidock.lab import loopdisk, swapfile
+from minidock.lab import hiddenmount, hugepages, loopdisk, swapfile
+from minidock.libcontainer.cgroups.hierarchy import remove_tree
 
 LABEL = "minidock.chapter"
 VARIABLE = "MINIDOCK_CHAPTER"
@@ -89,6 +92,7 @@ def marked(marks: Marks) -> list[Leftover]:
         *(Leftover("link", name) for name in _names("/sys/class/net", marks.prefix)),
         *(Leftover("netns", name) for name in _names("/run/netns", marks.prefix)),
         *(Leftover("cgroup", str(path)) for path in _cgroups(marks.prefix)),
+        *(Leftover("hidden cgroup", name) for name in hiddenmount.left(marks.prefix)),
         *(Leftover("rule", rule) for rule in _rules(marks.prefix)),
         *(Leftover("folder", str(p)) for p in marks.folders if p.exists()),
     ]
@@ -97,9 +101,10 @@ def marked(marks: Marks) -> list[Leftover]:
 def take_away(marks: Marks) -> list[Leftover]:
     """Take away everything `marked` finds, in the order that works: processes, mounts, swap, names, folders. Returns what was
     there. Raises OSError if something cannot be taken away."""
+    quiet(_cgroups(marks.prefix))
     there = marked(marks)
     by_kind = {kind: [x.name for x in there if x.kind == kind] for kind in {x.kind for x in there}}
-    _end([int(pid) for pid in by_kind.get("process", [])])
+    end([int(pid) for pid in by_kind.get("process", [])])
     for point in reversed(by_kind.get("mount", [])):
         subprocess.run(["umount", "--lazy", point], check=True)
     for path in by_kind.get("swap", []):
@@ -113,11 +118,13 @@ def take_away(marks: Marks) -> list[Leftover]:
     for name in by_kind.get("netns", []):
         subprocess.run(["ip", "netns", "delete", name], check=True)
     for path in sorted(by_kind.get("cgroup", []), key=len, reverse=True):
-        os.rmdir(path)
+        remove_tree(path)
+    hiddenmount.remove_left(marks.prefix)
     for rule in by_kind.get("rule", []):
         table, _, text = rule.partition(" ")
         subprocess.run(["iptables", "-w", "-t", table, "-D", *shlex.split(text)[1:]], check=True)
     for folder in by_kind.get("folder", []):
+        hugepages.put_back(Path(folder))
         shutil.rmtree(folder)
     return there
 
@@ -152,7 +159,18 @@ def _processes(marks: Marks) -> Iterator[int]:
                     yield int(name)
 
 
-def _end(pids: list[int]) -> None:
+def quiet(directories: Iterable[Path]) -> None:
+    """Let nobody in these cgroups fork any more, and nobody stay frozen: then a list of their processes stays true, and a
+    kill reaches them (a process frozen by v1 dies only when it goes on)."""
+    for directory in directories:
+        for name, value in (("pids.max", "0"), ("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+            with suppress(FileNotFoundError):
+                descriptor = os.open(directory / name, os.O_WRONLY | os.O_CLOEXEC)
+                with open(descriptor, "w", encoding="ascii") as file:
+                    file.write(value)
+
+
+def end(pids: Iterable[int]) -> None:
     """SIGKILL each through a pidfd, then wait until it is gone (our own children are reaped)."""
     for pid in pids:
         try:
@@ -209,9 +227,11 @@ def _hierarchy_folders(pattern: str) -> Iterator[Path]:
 
 
 def _cgroups(prefix: str) -> Iterator[Path]:
-    for folder in _hierarchy_folders(f"{prefix}*"):
-        yield folder
-        yield from (p for p in folder.rglob("*") if p.is_dir())
+    """By hand directly below a hierarchy's root, or below an instance's cgroup (``minidock/lab04``, under its ceiling)."""
+    for pattern in (f"{prefix}*", f"minidock*/{prefix}*"):
+        for folder in _hierarchy_folders(pattern):
+            yield folder
+            yield from (p for p in folder.rglob("*") if p.is_dir())
 
 
 def _rules(prefix: str) -> Iterator[str]:

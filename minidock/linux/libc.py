@@ -33,6 +33,7 @@ _TABLE: dict[str, tuple[int, int]] = {
     "memfd_create": (319, 279),
     "bpf": (321, 280),
     "execveat": (322, 281),
+    "perf_event_open": (298, 241),
     "sethostname": (170, 161),
     "setdomainname": (171, 162),
     "pidfd_send_signal": (424, 424),
