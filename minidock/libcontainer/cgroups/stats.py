@@ -31,7 +31,8 @@ class Stats:
     cpu_user_ns and cpu_system_ns are shares of cpu_total_ns (on v1 to 10 ms: cpuacct.stat counts in clock ticks).
     percpu_ns: by CPU, v1 only, v2 has no such counter. periods and throttled_periods: of the CPU quota; throttled_ns:
     how long all runnable CPUs together were held back. memory_usage: page cache included. memory_swap_usage: memory and
-    swap together. memory_failcnt: how often the memory limit was hit. oom_kills: processes killed in here and below.
+    swap together. memory_failcnt: how often the memory limit was hit (where v1's limit of memory and swap is the same, that
+    one is hit first, and counts apart). oom_kills: processes killed in here and below.
     """
 
     cpu_total_ns: int = 0

@@ -231,6 +231,7 @@ class Manager:
         the end. So memory comes before swap, while the old, perhaps larger, room in swap is still there.
         """
         with fault("update cgroup"):
+            os.stat(self._directory)  # gone is a fault, not a cgroup without files
             changes = settings(self._complete(resources), self._has)
             write_all([(f"{self._directory}/{name}", value) for name, value in changes])
 

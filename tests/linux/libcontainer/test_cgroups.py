@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
@@ -20,81 +19,11 @@ import pytest
 from minidock.errors import NotSupported, SystemFault
 from minidock.libcontainer import cgroups
 from minidock.libcontainer.cgroups import devices, hierarchy, v1, v2
-from minidock.libcontainer.cgroups.hierarchy import Hierarchy, hierarchies, unified
+from minidock.libcontainer.cgroups.hierarchy import hierarchies
 from minidock.libcontainer.config import Cgroup, DeviceRule
-from minidock.linux import process
 from tests.conftest import needs
 from tests.linux.libcontainer.children import in_child
-
-PARENT = f"/minidock-test-{os.getpid()}"
-PATH = f"{PARENT}/x"
-
-
-def v2_tree() -> Hierarchy | None:
-    return next((h for h in hierarchies() if h.version == 2), None)
-
-
-@pytest.fixture(params=["v1", "v2"])
-def manager(request: pytest.FixtureRequest) -> Iterator[cgroups.Manager]:
-    """A manager of each version that this machine has mounted."""
-    trees = hierarchies()
-    tree = v2_tree()
-    if request.param == "v1":
-        if unified(trees):
-            needs("cgroup-v1")
-        made: cgroups.Manager = v1.Manager(PATH, trees)
-    else:
-        if tree is None:
-            needs("cgroup-v2")
-        assert tree
-        made = v2.Manager(PATH, tree)
-    yield made
-    made.kill()
-    made.remove()
-    cgroups.manager(PARENT).remove()
-    if tree:
-        v2.Manager(PARENT, tree).remove()
-
-
-def born_in(manager: cgroups.Manager, child: Callable[[], NoReturn]) -> tuple[int, int]:
-    """A process of ours in the cgroup, as init comes there: cloned into it, then joining the rest. (pid, pidfd)."""
-    r, w = os.pipe()
-
-    def start() -> NoReturn:
-        try:
-            manager.join_self()
-            os.write(w, b"1")
-            child()
-        finally:
-            os._exit(70)  # never back into the test
-
-    fd = manager.fd()
-    try:
-        pid, pidfd = process.clone3(start, 0, fd)
-    finally:
-        for each in (w, *([fd] if fd is not None else [])):
-            os.close(each)
-    with os.fdopen(r, "rb") as joined:
-        assert joined.read(1) == b"1"
-    return pid, pidfd
-
-
-def sleeper() -> NoReturn:
-    os.execv("/bin/sleep", ["sleep", "1000"])
-
-
-def until(condition: Callable[[], bool], timeout: float = 10) -> None:
-    """Wait for a state of which no event tells."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def reap(pid: int, pidfd: int) -> int:
-    status = os.waitpid(pid, 0)[1]
-    os.close(pidfd)
-    return os.waitstatus_to_exitcode(status)
+from tests.linux.libcontainer.groups import PARENT, PATH, born_in, reap, sleeper, until, v2_tree
 
 
 def directories(manager: cgroups.Manager) -> set[str]:
