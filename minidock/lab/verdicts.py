@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from minidock.lab import facts
@@ -125,6 +125,32 @@ def judge(
         samples.append(float(sample()))
     steal = facts.steal_share(before, facts.cpu_times())
     return _remember(Verdict(promise, outcome, tuple(samples), interval(samples), steal))
+
+
+def judge_all(
+    promises: Mapping[str, Promise],
+    sample: Callable[[], Mapping[str, float]],
+    *,
+    at_least: int = 4,
+    at_most: int = 40,
+    seconds: float = 15.0,
+) -> dict[str, Verdict]:
+    """`judge` for several promises on the same rounds: a call of `sample` gives one number for each, by name.
+
+    Rounds are added until every promise is clear, or the budget is spent.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in promises}
+    start = time.monotonic()
+
+    def undecided() -> bool:
+        return any(decide(taken[name], promise) == INCONCLUSIVE for name, promise in promises.items())
+
+    for turn in range(at_most):
+        if turn >= at_least and (time.monotonic() - start >= seconds or not undecided()):
+            break
+        for name, value in sample().items():
+            taken[name].append(float(value))
+    return {name: judge_samples(promise, taken[name]) for name, promise in promises.items()}
 
 
 def judge_samples(promise: Promise, samples: Sequence[float]) -> Verdict:

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidock.lab import verdicts
-from minidock.lab.verdicts import FAIL, INCONCLUSIVE, PASS, Promise, decide, interval, judge, judge_samples
+from minidock.lab.verdicts import (
+    FAIL,
+    INCONCLUSIVE,
+    PASS,
+    Promise,
+    decide,
+    interval,
+    judge,
+    judge_all,
+    judge_samples,
+)
 
 # cpu.shares 1000:500 on one core of a two-core VM: the ratio of the CPU time of the two, second by second.
 RATIOS = (1.99, 2.01, 1.98, 2.0, 2.01, 1.99, 2.0, 2.01)
@@ -98,6 +108,19 @@ def test_budget_of_seconds() -> None:
     source = Recorded(NOISY * 9)
     assert judge(TWO, source, at_most=1000, seconds=5, now=lambda: float(next(clock))).outcome == INCONCLUSIVE
     assert source.taken < 12
+
+
+def test_several_promises_on_the_same_rounds() -> None:
+    clear, noisy = Recorded(RATIOS), Recorded((1.8, 2.2, 1.9, 2.1, *(2.0,) * 40))
+    found = judge_all({"clear": TWO, "noisy": TWO}, lambda: {"clear": clear(), "noisy": noisy()})
+    assert {name: v.outcome for name, v in found.items()} == {"clear": PASS, "noisy": PASS}
+    assert 4 < clear.taken == noisy.taken < 40, "rounds go on until the last is clear"
+    assert found["clear"].samples[:8] == RATIOS
+    mixed = judge_all({"kept": TWO, "broken": TWO}, lambda: {"kept": 2.0, "broken": 1.0})
+    assert [v.outcome for v in mixed.values()] == [PASS, FAIL]
+    spent = judge_all({"never": TWO}, iter([{"never": v} for v in NOISY * 3]).__next__, at_most=10)
+    assert spent["never"].outcome == INCONCLUSIVE and len(spent["never"].samples) == 10
+    assert [v.promise for v in verdicts.failed()] == [TWO], "a broken promise is remembered"
 
 
 def test_failed_are_remembered() -> None:
