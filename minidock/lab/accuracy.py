@@ -36,7 +36,9 @@ CASES: dict[str, Callable[[Path], Experiment]] = {
     "alone": lambda _: scenarios.alone(50),
     "cpuset": lambda _: scenarios.pinned(0),
     "quota": lambda _: scenarios.quota(0.5),
-    "memory": lambda _: scenarios.memory(32 * MiB, swap=32 * MiB, seconds=1.5),
+    "memory": lambda _: scenarios.memory(
+        32 * MiB, swap=32 * MiB, seconds=1.0, every=0.25, command=scenarios.grow(48 * MiB, step=8 * MiB, pause=0, outlive=True)
+    ),
     "disk": lambda folder: scenarios.disk(folder, write_bps=10 * MiB),
 }
 # Without shares, or alone, there is no limit whose absence would show.

@@ -14,6 +14,7 @@ slider calls ``container.update``, as ``docker update`` does, and the picture fo
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -128,6 +129,8 @@ class Follower:
             undo.callback(counting.join)
             undo.callback(self._stopping.set)
             counting.start()
+            atexit.register(self.stop)  # a notebook's kernel that is shut down takes its containers along
+            undo.callback(atexit.unregister, self.stop)
             self._undo = undo.pop_all()
 
     def move(self, value: float) -> None:
@@ -164,7 +167,8 @@ class Follower:
                 image.value = self.picture().png
 
         def draw() -> None:
-            loop.call_soon_threadsafe(redraw)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(redraw)
 
         slider.observe(lambda change: self.move(change["new"]), names="value")
         button.on_click(lambda _button: self.stop())

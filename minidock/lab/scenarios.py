@@ -104,14 +104,18 @@ def quota(cores: float = 0.5, *, period_us: int = 100_000, processes: int | None
     return Experiment(name or f"quota-{cores:g}", [load], seconds=periods * period_us / 1e6, goal=goal)
 
 
-def grow(total: int, *, step: int = 4 << 20, pause: float = 0.05, stay: int = 60) -> tuple[str, ...]:
+def grow(total: int, *, step: int = 4 << 20, pause: float = 0.05, stay: int = 60, outlive: bool = False) -> tuple[str, ...]:
     """A command whose anonymous memory grows by `step` bytes every `pause` seconds up to `total`, then stays (`stay` seconds).
 
-    ``tail`` must hold the last bytes of what it reads, so it holds them all: a hog that every image with a shell has.
+    ``tail`` must hold the last bytes of what it reads, so it holds them all: a hog that every image with a shell has. It is the
+    container's first process: when the kernel kills it for lack of memory, the container ends with 137. With `outlive` it is a
+    child, and the container lives on, so that its counters can still be read.
     """
     steps = math.ceil(total / step)
-    feed = f"for i in $(seq {steps}); do head -c {step} /dev/zero; usleep {round(pause * 1e6)}; done; sleep {stay}"
-    return ("sh", "-c", f"({feed}) | tail -c {steps * step} > /dev/null")
+    feed = f"for i in $(seq {steps}); do head -c {step} /dev/zero || exit; usleep {round(pause * 1e6)}; done; sleep {stay}"
+    hog = f"tail -c {steps * step} /tmp/feed > /dev/null"
+    last = f"{hog}; sleep {stay}" if outlive else f"exec {hog}"
+    return ("sh", "-c", f"mkfifo /tmp/feed; ({feed}) > /tmp/feed & {last}")
 
 
 def memory(
@@ -123,18 +127,20 @@ def memory(
     image: str = "busybox",
     seconds: float = 3.0,
     every: float = 0.1,
+    outlive: bool = True,
     name: str = "",
     **limits: Any,
 ) -> Experiment:
     """Memory over time against ``mem_limit=limit``: one round is `seconds` long and has a window `every` so often.
 
     `swap` is memswap_limit: memory *and* swap (None: docker's default, twice the limit; -1: no limit). The load grows to
-    `total` (default: one and a half times the limit), or is your own `command` (``stress --vm``, in the image "lab").
-    Promised: the peak is the limit, to the page, which the kernel reaches from below in batches of 64.
+    `total` (default: one and a half times the limit; `outlive` as in `grow`: the peak of a container that has ended cannot be
+    read any more), or is your own `command` (``stress --vm``, in the image "lab"). Promised: the peak is the limit, to the
+    page, which the kernel reaches from below in batches of 64.
     """
     asked = {"mem_limit": limit, **({} if swap is None else {"memswap_limit": swap}), **limits}
     windows = max(1, round(seconds / every))
-    own = command or grow(total or limit * 3 // 2, step=max(PAGE, limit // 16), pause=seconds / 40)
+    own = command or grow(total or limit * 3 // 2, step=max(PAGE, limit // 10), pause=seconds / 60, outlive=outlive)
 
     def peak(rows: list[Row]) -> float:
         return float(max(r["memory_peak"] for r in rows if not r.get("ended")) / PAGE)
