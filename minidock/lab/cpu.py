@@ -53,13 +53,13 @@ def used(groups: Sequence[Group], seconds: float) -> list[float]:
 def parts(groups: Sequence[Group], seconds: float) -> list[float]:
     """The part (0 to 1) of each group in the CPU time that they got together in a window of `seconds`."""
     taken = used(groups, seconds)
-    return [one / sum(taken) for one in taken]
+    return [one / max(sum(taken), 1e-9) for one in taken]
 
 
 def ratio(one: Group, other: Group, seconds: float) -> float:
     """How many times the CPU time of `other` the group `one` got in a window of `seconds`."""
     above, below = used([one, other], seconds)
-    return above / below
+    return above / max(below, 1e-9)
 
 
 def left_idle(group: Group, on: Sequence[int], seconds: float) -> float:
