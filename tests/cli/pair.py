@@ -16,7 +16,8 @@ from tests.cli.conftest import MINIDOCK, Cli
 
 WRAPPING = re.compile(
     r"failed to create shim task: |OCI runtime (create|exec) failed: |runc create failed: |"
-    r"unable to start container process: |error during container init: |exec failed: |: unknown$",
+    r"unable to start container process: |error during container init: |error setting cgroup config for procHooks process: |"
+    r"exec failed: |: unknown$",
     re.M,
 )
 

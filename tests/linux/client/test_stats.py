@@ -90,9 +90,11 @@ def test_what_does_not_run_has_no_figures(client: DockerClient) -> None:
 
 def test_traffic_is_counted_on_the_containers_interface(client: DockerClient) -> None:
     quiet = detached(client, network_mode="bridge")
+    quiet.reload()
     gateway = quiet.attrs["NetworkSettings"]["Gateway"]
     talker = detached(client, network_mode="bridge")
-    talker.exec_run(["ping", "-c", "3", "-i", "0.1", "-s", "1000", gateway])
+    found = talker.exec_run(["ping", "-c", "3", "-W", "1", "-s", "1000", gateway])
+    assert found.exit_code == 0, found.output
     said = talker.stats(stream=False, one_shot=True)["networks"]["eth0"]
     heard = quiet.stats(stream=False, one_shot=True)["networks"]["eth0"]
     assert said["tx_bytes"] > 3000 > heard["tx_bytes"]
