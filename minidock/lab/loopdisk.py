@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from minidock.libcontainer.cgroups.hierarchy import hierarchies
+
 # No journal: its thread writes in its own name, and the experiment is about who writes. No lazy work in the background either.
 _EXT4 = ("-q", "-O", "^has_journal", "-E", "lazy_itable_init=0,nodiscard")
 
@@ -52,6 +54,16 @@ class Disk:
         words = Path(f"/sys/block/{self.name}/queue/scheduler").read_text().split()
         names = [w.strip("[]") for w in words]
         return next((n for n, w in zip(names, words, strict=True) if w.startswith("[")), "none"), names
+
+    def count(self) -> None:
+        """Have cgroup v1 count this disk's I/O for each group. On v2 that is always so, and nothing is done.
+
+        Since Linux 6.10 blk-throttle sleeps until a limit is set on a disk, and v1's counters (``blkio.throttle.io_service_…``)
+        sleep with it. A rate of 0 sets none (Documentation/admin-guide/cgroup-v1/blkio-controller.rst), and wakes it.
+        """
+        tree = next((h for h in hierarchies() if h.version == 1 and "blkio" in h.controllers), None)
+        if tree is not None:
+            Path(tree.mountpoint, "blkio.throttle.write_bps_device").write_text(f"{self.number} 0")
 
     def sectors(self) -> dict[str, int]:
         """Bytes read from and written to the whole disk since boot, by anybody (Documentation/block/stat.rst)."""
@@ -96,6 +108,7 @@ class LoopDisk:
             undo.callback(detach, device)
             number = os.stat(device).st_rdev
             self.disk = Disk(Path(device).name, os.major(number), os.minor(number))
+            self.disk.count()
             undo.callback(put_scheduler_back, self.disk.name, self.image)
             if scheduler:
                 self._schedule(scheduler)

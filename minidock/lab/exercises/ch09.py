@@ -18,11 +18,11 @@ MIB = 1 << 20
 
 # Takes memory page by page, says each MiB that it has written, then waits for the end of its input.
 HOG = """\
-import sys, time
+import mmap, sys, time
 size, pause = int(sys.argv[1]), float((sys.argv[2:] or [0])[0])
-block = bytearray(size << 20)              # addresses only: no page is taken yet
+block = mmap.mmap(-1, size << 20, flags=mmap.MAP_PRIVATE)     # addresses only: no page is taken yet
 for at in range(0, size << 20, 4096):
-    block[at] = 1                          # the first write takes the page
+    block[at] = 1                                             # the first write takes the page
     if at % (1 << 20) == (1 << 20) - 4096:
         print((at >> 20) + 1, flush=True)
         time.sleep(pause)
@@ -34,13 +34,15 @@ sys.stdin.read()
 def stress(megabytes: int, **limits: Any) -> dict[str, Any]:
     """``stress --vm`` with so many MiB in a container: a row with size, memory and swap (bytes), and how it went.
 
-    ``outcome`` is "all written", or what became of it. Looked at until all was written or the container had ended.
+    Those at the moment when it held most. ``outcome`` is "all written", or what became of it. Looked at until all was written
+    or the container had ended.
     """
     argv = ["stress", "--vm", "1", "--vm-bytes", f"{megabytes}M", "--vm-hang", "0"]
     container = chapter.current().run("lab", argv, detach=True, **limits)
     try:
         rows = watch(container, seconds=6, every=0.005, until=lambda r: r["memsw"] >= megabytes * MIB)
-        row = {"size": megabytes, "memory": rows[-1]["memory"], "swap": rows[-1]["swap"], "outcome": "all written"}
+        most = max(rows, key=lambda r: r["memsw"])
+        row = {"size": megabytes, "memory": most["memory"], "swap": most["swap"], "outcome": "all written"}
         if rows[-1]["memsw"] < megabytes * MIB:
             code = container.wait(timeout=10)["StatusCode"]
             container.reload()

@@ -49,7 +49,8 @@ def grow(path):
             file.flush()
             os.fdatasync(file.fileno())
 
-image = sorted((f for f in os.scandir("/usr/bin") if f.is_file(follow_symlinks=False)), key=lambda f: -f.stat().st_size)
+tools = [f for f in os.scandir("/usr/bin") if f.is_file(follow_symlinks=False) and "python" not in f.name]    # which is busy
+image = sorted(tools, key=lambda f: -f.stat().st_size)
 for number, original in enumerate(image[:4]):
     for place, top in (("layer", sys.argv[1]), ("volume", sys.argv[2])):
         folder = f"{top}/{number}"
@@ -65,26 +66,29 @@ print(json.dumps(rows))
 """
 
 
-def disk_load(disk: LoopDisk | Disk, kind: str, rate: int, *, block: int | None = None, name: str = "") -> Load:
+def disk_load(
+    disk: LoopDisk | Disk, kind: str, rate: int, *, block: int | None = None, name: str = "", writers: int = 1
+) -> Load:
     """dd, direct, again and again, under one limit: `kind` is read_bps, write_bps, read_iops or write_iops.
 
     On a `LoopDisk` in a folder of its own (`name`, default `kind`), bound to /data; on a plain `Disk` (the machine's) in the
-    container's layer, so that no file of the host is touched.
+    container's layer, so that no file of the host is touched. `writers` is how many at once, each with a file of its own.
     """
     size = block or (4096 if kind.endswith("iops") else 65536)
-    count = (4 * MIB) // size
-    write = f"dd if=/dev/zero of=$D/f bs={size} count={count} conv=notrunc"
-    script = f"mkdir -p $D; while {write} oflag=direct 2>/dev/null; do :; done"
+    move = f"dd if=/dev/zero of=$D/f$i bs={size} count={4 * MIB // size} conv=notrunc oflag=direct"
+    prepare = "mkdir -p $D"
     if kind.startswith("read"):
-        prepare = "dd if=/dev/zero of=$D/f bs=1M count=4 conv=fsync 2>/dev/null"
-        script = f"{prepare}; while dd if=$D/f of=/dev/null bs={size} iflag=direct 2>/dev/null; do :; done"
-    fixed: dict[str, Any] = {"environment": {"D": "/layer"}}
-    device = disk
+        move = f"dd if=$D/f$i of=/dev/null bs={size} iflag=direct"
+        prepare += "; for i in $W; do dd if=/dev/zero of=$D/f$i bs=1M count=4 conv=fsync 2>/dev/null; done"
+    script = f"{prepare}; for i in $W; do while {move} 2>/dev/null; do :; done & done; wait"
+    top, volumes, device = "/layer", {}, disk
     if isinstance(disk, LoopDisk):
         folder = disk.mount / (name or kind)
         folder.mkdir(exist_ok=True)
-        device, fixed = disk.disk, {"environment": {"D": "/data"}, "volumes": {str(folder): {"bind": "/data", "mode": "rw"}}}
+        top, volumes, device = "/data", {str(folder): {"bind": "/data", "mode": "rw"}}, disk.disk
     assert isinstance(device, Disk)
+    environment = {"D": top, "W": " ".join(map(str, range(writers)))}
+    fixed = {"environment": environment, **({"volumes": volumes} if volumes else {})}
     return Load(kind, ("sh", "-c", script), {f"device_{kind}": [{"Path": device.path, "Rate": rate}]}, fixed=fixed)
 
 
@@ -102,7 +106,7 @@ def _started(load: Load) -> Iterator[Any]:
 _WAYS = {"direct": "oflag=direct", "buffered, then fsync": "conv=fsync", "buffered, left to the flusher": ""}
 
 
-def written(disk: LoopDisk, how: str, *, limit: int | None, megabytes: int = 24) -> dict[str, Any]:
+def written(disk: LoopDisk, how: str, *, limit: int | None, megabytes: int = 12) -> dict[str, Any]:
     """Write `megabytes` in a container under `limit` (bytes per second; None: none), one of three ways, until all is on disk.
 
     Returns ``program_s`` (until dd was done), ``disk_s`` (until the disk had it all; syncfs(2) from the host sends what was
@@ -127,7 +131,7 @@ def written(disk: LoopDisk, how: str, *, limit: int | None, megabytes: int = 24)
     return row
 
 
-def fio(disk: LoopDisk, *, seconds: int = 2, beside: Load | None = None, **limits: Any) -> dict[str, Any]:
+def fio(disk: LoopDisk, *, seconds: int = 1, beside: Load | None = None, **limits: Any) -> dict[str, Any]:
     """fio's random, direct writes of 4 KiB, one after the other, in a container under `limits`, perhaps beside a load.
 
     Returns iops, mean_us, p50_us, p99_us, and ``bins``: (µs, per cent of all writes that took at most that).
