@@ -51,5 +51,6 @@ def trial(engine: Engine, id: str, host_config: dict[str, Any]) -> None:
     if not all(os.path.isdir(os.path.dirname(directory)) for directory in group.paths().values()):
         cgroups.ensure_parent(f"/{engine.paths.instance}")
     with ExitStack() as undo:
-        undo.callback(group.remove)
+        undo.callback(group.remove)  # also completes a removal that failed halfway
         group.create(Cgroup(group.path, (), settings))
+        group.remove()

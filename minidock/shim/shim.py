@@ -161,6 +161,7 @@ class Shim:
             _attempt("oom", lambda: look(left))
 
         self._loop.watch(ooms.fd, ooms.events, lambda _events: heard(oom.MOMENTS))
+        heard(oom.MOMENTS[-2:-1])  # the command may have been faster than we were
 
     def _note_oom(self) -> None:
         self._oom_noted = True
