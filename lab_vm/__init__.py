@@ -49,7 +49,7 @@ from pathlib import Path
 from lab_vm import environment
 from lab_vm.accel import accelerator
 from lab_vm.errors import VMError, VMTimeout
-from lab_vm.kernel import Kernel, kernel
+from lab_vm.kernel import Kernel, find_kernel
 from lab_vm.machine import CGROUPS, CPUS, MEMORY, PROJECT, Listener, Result, Spec, boot
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -87,7 +87,7 @@ def run(
         if listener:
             listener(stream, data)
 
-    guest = kernel(kernel_package)
+    guest = find_kernel(kernel_package)
     variables = {"PATH": f"{sys.prefix}/bin:{_PATH}", "HOME": "/root", "LANG": "C.UTF-8", **(env or {})}
     accel = accelerator(guest, lambda kind, seconds: _trial(guest, kind, seconds))
     spec = Spec(command, cgroup, guest, accel, timeout, variables, os.fspath(cwd), cpus, memory)
@@ -101,7 +101,7 @@ def run(
 
 def prepare(kernel_package: str | None = None) -> tuple[Kernel, Path, str]:
     """What a first `run` would have to fetch and build: (kernel, image, accelerator). Quick when all is there."""
-    guest = kernel(kernel_package)
+    guest = find_kernel(kernel_package)
     image = environment.image()
     return guest, image, accelerator(guest, lambda kind, seconds: _trial(guest, kind, seconds))
 
@@ -111,4 +111,4 @@ def _trial(guest: Kernel, accel: str, seconds: float) -> int:
     return boot(Spec(["/bin/true"], "v2", guest, accel, seconds, {}, "/"), lambda _stream, _data: None)
 
 
-__all__ = ["CGROUPS", "Kernel", "Result", "VMError", "VMTimeout", "kernel", "prepare", "run"]
+__all__ = ["CGROUPS", "Kernel", "Result", "VMError", "VMTimeout", "prepare", "run"]

@@ -150,7 +150,7 @@ def _package_files(packages: list[str]) -> Iterator[str]:
         if not line.startswith("/") or _NOT_COPIED.match(line):  # "diverted by …" lines are no paths
             continue
         folder, name = os.path.split(line)
-        path = f"{real(folder)}/{name}"
+        path = os.path.join(real(folder), name)
         if os.path.islink(path) or os.path.isfile(path):
             yield path
 
@@ -198,7 +198,7 @@ def _build(files: dict[str, str], image: Path) -> None:
             (tree / folder).mkdir(parents=True, exist_ok=True)
         os.chmod(tree / "tmp", 0o1777)
         for target, source in sorted(files.items()):  # links to folders (bin → usr/bin) have no entry below them
-            _copy(source, tree / target)
+            _copy(source, tree, target)
         with open(image, "wb") as out:
             out.truncate(_room(files))
         command = ["mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-E", "lazy_itable_init=1", "-m", "0", "-d"]
@@ -214,7 +214,11 @@ def _room(files: dict[str, str]) -> int:
     return (_ROOM + sum(os.lstat(source).st_size + 4096 for source in files.values())) >> 20 << 20
 
 
-def _copy(source: str, target: Path) -> None:
+def _copy(source: str, tree: Path, path: str) -> None:
+    """One file or link to `path` below `tree`, with its owner, mode and times."""
+    if os.path.isabs(path):  # Path's / would leave the tree, and we are root
+        raise ValueError(f"a path inside the image is wanted, not {path}")
+    target = tree / path
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(source, target, follow_symlinks=False)
     info = os.lstat(source)

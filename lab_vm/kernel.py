@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import shutil
+import struct
 import subprocess
 import tarfile
 import tempfile
@@ -68,7 +69,7 @@ def _name(path: str) -> str:
     return Path(path).name.partition(".")[0].replace("-", "_")
 
 
-def kernel(package: str | None = None) -> Kernel:
+def find_kernel(package: str | None = None) -> Kernel:
     """The kernel of `package`, by default this machine's architecture's; from the cache, or fetched (apt-get download).
 
     A kernel stays the one that was fetched first; ``python -m lab_vm clean`` forgets it. Raises VMError.
@@ -94,8 +95,25 @@ def _fetch(package: str, place: Path) -> None:
     releases = os.listdir(place / "lib/modules")
     if len(releases) != 1 or not (place / "vmlinuz").exists():
         raise VMError(f"{package} holds no kernel with its modules (found: {releases})")
+    (place / "vmlinuz").write_bytes(unpacked((place / "vmlinuz").read_bytes()))
     _run("busybox", "depmod", "-b", str(place), releases[0])
     (place / "release").write_text(releases[0])
+
+
+def unpacked(image: bytes) -> bytes:
+    """The ELF kernel inside an xz-packed bzImage, which qemu boots too (PVH); any other image as it is.
+
+    A guest under TCG would need four seconds to unpack itself. Source: the kernel's Documentation/arch/x86/boot.rst
+    (setup_sects, payload_offset, payload_length).
+    """
+    if image[0x202:0x206] != b"HdrS":
+        return image
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    start = (image[0x1F1] + 1) * 512 + offset
+    payload = image[start : start + length]
+    if not payload.startswith(b"\xfd7zXZ"):
+        return image
+    return lzma.LZMADecompressor().decompress(payload)  # behind the stream stands its unpacked length
 
 
 def _download(name: str, work: Path) -> Path:

@@ -19,7 +19,7 @@ from pathlib import Path
 from lab_vm import environment, qemu
 from lab_vm.errors import VMError, VMTimeout
 from lab_vm.initramfs import initramfs
-from lab_vm.kernel import Kernel, kernel
+from lab_vm.kernel import Kernel
 
 PROJECT = Path(__file__).resolve().parent.parent
 CGROUPS = ("v1", "v2")
@@ -163,11 +163,11 @@ class _Conversation:
                 self._listener("stdout" if stream == b"o" else "stderr", payload)
 
     def _on_console(self, data: bytes) -> None:
-        self._console = (self._console + data)[-16384:]
+        self._console = (self._console + data)[-4096:]
 
     def _last_lines(self) -> str:
         lines = self._console.decode(errors="replace").split("\n")[-40:]
         return "\nconsole:\n  " + "\n  ".join(line.rstrip() for line in lines) if any(lines) else ""
 
 
-__all__ = ["CGROUPS", "CPUS", "MEMORY", "PROJECT", "Result", "Spec", "boot", "kernel"]
+__all__ = ["CGROUPS", "CPUS", "MEMORY", "PROJECT", "Listener", "Result", "Spec", "boot"]
