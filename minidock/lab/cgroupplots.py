@@ -8,34 +8,40 @@ from minidock.lab.measure import Row
 from minidock.lab.plots import BLACK, BLUE, GREY, ORANGE, PINK, RED, SKY, Picture, axes, short
 
 
-def effects(rows: Sequence[Row], *, title: str, predictions: Mapping[str, float] | None = None) -> Picture:
+def effects(
+    rows: Sequence[Row],
+    *,
+    title: str,
+    predictions: Mapping[str, float] | None = None,
+    claims: Mapping[str, float] | None = None,
+) -> Picture:
     """One line per controller: what got through without its rule (hollow) and with it (filled), per cent of what was asked.
 
     A row has ``controller``, ``what``, ``without`` and ``with`` (per cent), and ``expected``: what the value that the kernel
-    holds amounts to. `predictions` is by ``what``.
+    holds amounts to. `predictions` and the text's `claims` are by ``what``.
     """
     with axes("", height=1.3 + 0.4 * len(rows)) as (figure, (ax,)):
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+        at = range(len(rows))
         for i, row in enumerate(rows):
             ax.plot([row["without"], row["with"]], [i, i], color=GREY, linewidth=2, alpha=0.5, zorder=1)
-        at = range(len(rows))
-        ax.plot(
-            [r["without"] for r in rows], at, "o", color="white", markeredgecolor=BLUE, markersize=9, label="without the rule"
-        )
-        ax.plot([r["with"] for r in rows], at, "o", color=BLUE, markersize=9, label="with it, measured")
-        ax.plot(
-            [r["expected"] for r in rows], at, "|", color=RED, markersize=20, markeredgewidth=2,
-            label="what the value in the file means",
-        )  # fmt: skip
-        told = [(p, i) for i, r in enumerate(rows) if (p := (predictions or {}).get(r["what"])) is not None]
-        if told:
-            ax.plot(*zip(*told, strict=True), "D", color=ORANGE, markeredgecolor=BLACK, markersize=7, label="predicted")
+        free, held, meant = ([r[key] for r in rows] for key in ("without", "with", "expected"))
+        ax.plot(free, at, "o", color="white", markeredgecolor=BLUE, markersize=9, label="without the rule")
+        ax.plot(held, at, "o", color=BLUE, markersize=9, label="with it, measured")
+        ax.plot(meant, at, "|", color=RED, markersize=20, markeredgewidth=2, label="what the value in the file means")
+        for values, marker, colour, label, up in (
+            (predictions, "D", ORANGE, "predicted", 0.0),
+            (claims, "v", PINK, "the text's claim", 0.33),
+        ):
+            told = [(values[r["what"]], i - up) for i, r in enumerate(rows) if r["what"] in values] if values else []
+            if told:
+                ax.plot(*zip(*told, strict=True), marker, color=colour, markeredgecolor=BLACK, markersize=7, label=label)
         ax.set_yticks(list(at), [f"{r['controller']}: {r['what']}" for r in rows])
         ax.set_ylim(len(rows) - 0.5, -0.6)
         ax.set_xlim(-4, 109)
         ax.set_xlabel("got through, per cent of what was asked")
         ax.grid(axis="x", alpha=0.3)
-        figure.legend(loc="outside lower center", ncols=4, fontsize=9)
+        figure.legend(loc="outside lower center", ncols=5, fontsize=8)
     each = "; ".join(f"{r['controller']} {short(r['with'])} (without {short(r['without'])})" for r in rows)
     return Picture(figure, f"{title}. Per cent of what was asked that got through: {each}")
 

@@ -20,8 +20,15 @@ SECTIONS = {
     "00-preflight": ("Predict", "By hand", "Build", "Measure", "Break it", "What the 2015 text says", "Exercises", "Clean-up"),
     "03-namespaces": ("claim", "Predict", "By hand", "step by step", "not* isolated", "costs", "Break it", "cgroup v1 and v2",
                       "What the 2015 text says", "Exercises", "Quiz", "Clean-up"),
+    "04-cgroups": ("claim", "Predict", "By hand", "Every controller", "Inheritance", "Build", "together", "Break it",
+                   "side by side", "What the 2015 text says", "Exercises", "Quiz", "Clean-up"),
     "08-cpu": ("claim", "Predict", "By hand", "step by step", "Measure", "Three containers", "cpuset", "Without pinning",
                "quota", "Break it", "cgroup v1 and v2", "What the 2015 text says", "Exercises", "Quiz", "Clean-up"),
+    "09-memory": ("claim", "Predict", "By hand", "Ours", "Which figure says what", "below, at and above", "How far", "OOM",
+                  "Reservation", "page cache", "Swappiness", "Break it", "cgroup v1 and v2", "What the 2015 text says",
+                  "Exercises", "Quiz", "Clean-up"),
+    "11-disk-io": ("claim", "Predict", "By hand", "Ours", "Measure", "Buffered", "Weights", "Latency", "layer", "Break it",
+                   "cgroup v1 and v2", "What the 2015 text says", "Exercises", "Quiz", "Clean-up"),
 }  # fmt: skip
 
 

@@ -50,7 +50,14 @@ class Killer(NotebookClient):
 
 
 @pytest.mark.parametrize(
-    ("stem", "cell"), [("00-preflight", "detached"), ("03-namespaces", "nsenter-shell"), ("08-cpu", "hand-quota")]
+    ("stem", "cell"),
+    [
+        ("00-preflight", "detached"),
+        ("03-namespaces", "nsenter-shell"),
+        ("08-cpu", "hand-quota"),
+        ("09-memory", "hand-order"),  # swap in use, a cgroup made by hand
+        ("11-disk-io", "disk-make"),  # a loop device, mounted
+    ],
 )
 def test_a_kernel_that_dies_in_the_middle(stem: str, cell: str, lab_environment: Path) -> None:
     path = next(p for p in CHAPTERS if p.stem == stem)
