@@ -365,17 +365,28 @@ def make_ancestors(tree: Hierarchy, path: str) -> list[str]:
 
 
 def _hand_down(directory: str, controllers: tuple[str, ...]) -> list[str]:
-    """Enable controllers for the children of `directory`, one by one: one that refuses takes no other along."""
-    enabled = set(read(f"{directory}/cgroup.subtree_control").split())
+    """Enable controllers for the children of `directory`, one by one: one that refuses takes no other along.
+
+    Not where processes sit ("no internal processes"; the root of all is exempt). The kernel would refuse memory and io, but
+    take cpu, cpuset and pids, and thereby make a threaded domain, whose other children no process can enter.
+    """
+    missing = [c for c in controllers if c not in read(f"{directory}/cgroup.subtree_control").split()]
+    if missing and _holds_processes(directory):
+        why = "it holds processes itself; move them into a cgroup below it"
+        return [f"cgroup: {', '.join(missing)} cannot be enabled below {directory}: {why}"]
     warnings = []
-    for controller in controllers:
-        if controller in enabled:
-            continue
+    for controller in missing:
         try:
             write(f"{directory}/cgroup.subtree_control", f"+{controller}")
         except OSError as e:
-            why = os.strerror(e.errno or 0).lower()
-            if e.errno == errno.EBUSY:  # the rule of no internal processes
-                why += " (it holds processes itself; move them into a cgroup below it)"
-            warnings.append(f"cgroup: {controller} cannot be enabled below {directory}: {why}")
+            warnings.append(f"cgroup: {controller} cannot be enabled below {directory}: {os.strerror(e.errno or 0).lower()}")
     return warnings
+
+
+def _holds_processes(directory: str) -> bool:
+    """Whether a cgroup other than the root of all, which alone has no cgroup.type, has processes of its own."""
+    try:
+        kind = read(f"{directory}/cgroup.type").strip()
+    except FileNotFoundError:
+        return False
+    return kind == "threaded" or bool(read(f"{directory}/cgroup.procs").strip())

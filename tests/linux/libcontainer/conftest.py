@@ -10,7 +10,7 @@ from minidock.libcontainer.cgroups import v1, v2
 from minidock.libcontainer.cgroups.hierarchy import hierarchies, unified
 from tests.conftest import needs
 from tests.linux.libcontainer.box import Box
-from tests.linux.libcontainer.groups import PARENT, PATH, v2_tree
+from tests.linux.libcontainer.groups import PARENT, PATH, another, v2_tree
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def manager(request: pytest.FixtureRequest) -> Iterator[cgroups.Manager]:
         assert tree
         made = v2.Manager(PATH, tree)
     yield made
-    made.kill()
+    another(made, PARENT).kill()
     made.remove()
     cgroups.manager(PARENT).remove()
     if tree:

