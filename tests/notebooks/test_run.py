@@ -54,6 +54,7 @@ class Killer(NotebookClient):
     [
         ("00-preflight", "detached"),
         ("03-namespaces", "nsenter-shell"),
+        ("04-cgroups", "netcls-net"),  # cgroups by hand, a network namespace
         ("08-cpu", "hand-quota"),
         ("09-memory", "hand-order"),  # swap in use, a cgroup made by hand
         ("11-disk-io", "disk-make"),  # a loop device, mounted
