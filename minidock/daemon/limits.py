@@ -22,7 +22,7 @@ from typing import Any
 from minidock.daemon import unmarshal
 from minidock.errors import InvalidParameter
 from minidock.libcontainer.cgroups import resources
-from minidock.libcontainer.cgroups.hierarchy import Hierarchy, read, unified
+from minidock.libcontainer.cgroups.hierarchy import Hierarchy, hierarchies, read, unified
 
 MIN_MEMORY = 6 << 20  # bytes; linuxMinMemory
 MIN_SHARES, MAX_SHARES = 2, 262144  # what the kernel keeps of a written value (kernel/sched/sched.h: MIN_SHARES, MAX_SHARES)
@@ -69,8 +69,9 @@ FIELDS = frozenset((*unmarshal.INT64, "OomKillDisable", "BlkioWeight", *unmarsha
 }
 
 
-def check(host_config: dict[str, Any], trees: Sequence[Hierarchy], *, update: bool = False) -> list[str]:
-    """Check the resource options in `host_config` on a machine with the cgroup trees `trees`; returns docker's warnings.
+def check(host_config: dict[str, Any], trees: Sequence[Hierarchy] = (), *, update: bool = False) -> list[str]:
+    """Check the resource options in `host_config` on a machine with the cgroup trees `trees` (default: what is mounted);
+    returns docker's warnings.
 
     What this machine cannot do is taken out of `host_config`. With `update` they are the changes to a container: a swap
     limit may then come without a memory limit, which the container has already. Raises InvalidParameter.
@@ -81,6 +82,7 @@ def check(host_config: dict[str, Any], trees: Sequence[Hierarchy], *, update: bo
         raise InvalidParameter(f"Invalid value {score}, range for oom score adj is [-1000, 1000]")
     if not any(host_config.get(key) for key in FIELDS) and host_config.get("MemorySwappiness") is None:
         return []
+    trees = trees or hierarchies()
     able = resources.present(trees)
     warnings: list[str] = []
     _memory(host_config, able, warnings, update)

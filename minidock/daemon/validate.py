@@ -16,7 +16,6 @@ from typing import Any
 from minidock.daemon import defaults, limits, mounts, security_opt, signals, texts
 from minidock.errors import InvalidParameter, NotSupported
 from minidock.libcontainer import capabilities
-from minidock.libcontainer.cgroups.hierarchy import hierarchies
 
 MAX_MAJOR, MAX_MINOR = (1 << 12) - 1, (1 << 20) - 1  # include/linux/kdev_t.h
 _LOG_OPTIONS = (
@@ -56,7 +55,7 @@ def validate(config: dict[str, Any], host_config: dict[str, Any], remapped: bool
         source_exists(point)
     privileged = bool(host_config.get("Privileged"))
     _, warnings = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
-    return warnings + limits.check(host_config, hierarchies())
+    return warnings + limits.check(host_config)
 
 
 def process(config: dict[str, Any]) -> None:

@@ -281,3 +281,18 @@ def test_wrong_values_make_nothing(box: Engine, started: Any) -> None:
         with pytest.raises(errors.InvalidParameter):
             create.create(box, {"Image": "busybox", "Cmd": ["true"]}, dict(host))
     assert remains.settled(box.paths.root, before, ignore=("fds",)) == []
+
+
+def test_an_instance_that_was_given_less(box: Engine, started: Any, made: Any) -> None:
+    """v1 refuses a share of a CPU, or a CPU, that the instance's own cgroup has not; nothing is made then."""
+    needs("cgroup-v1")
+    rm.rm(box, started("true"), force=True)
+    paths = cgroups.manager(f"/{box.paths.instance}").paths()
+    before = remains.look(box)
+    half = {"NanoCpus": 500_000_000}
+    Path(paths["cpu"], "cpu.cfs_quota_us").write_text("20000")
+    with pytest.raises(errors.SystemFault, match=r"cpu\.cfs_quota_us"):
+        made("true", host=half)
+    Path(paths["cpu"], "cpu.cfs_quota_us").write_text("-1")
+    assert remains.settled(box.paths.root, before, ignore=("fds",)) == []
+    made("true", host=half)
