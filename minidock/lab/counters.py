@@ -16,6 +16,7 @@ error in it. The files (Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst i
     read_bytes write_bytes        blkio.throttle.io_service_bytes              io.stat: rbytes, wbytes
     read_ios write_ios            blkio.throttle.io_serviced                   io.stat: rios, wios
     pids                          pids.current                                 pids.current
+    idle_ns                       /proc/stat: idle and iowait of every CPU of the machine, a list; to 10 ms
     app_read_bytes app_write_…    /proc/PID/io of the processes inside: rchar, wchar (what programs asked for, cache or disk)
 
 Bytes, nanoseconds and counts throughout. A file that this kernel does not have leaves its key out. `Group.held` reads the
@@ -40,14 +41,15 @@ from minidock.libcontainer.cgroups.hierarchy import Hierarchy, hierarchies, pids
 from minidock.libcontainer.cgroups.stats import BlkioCount, blkio_v1, blkio_v2, pairs
 
 Values = dict[str, Any]
-EVERYTHING = ("cpu", "percpu", "memory", "blkio", "pids", "io")
+EVERYTHING = ("cpu", "percpu", "memory", "blkio", "pids", "io", "idle")
 
 # Keys that only grow: a window has what was added. The others are levels: a window has what they were at its end.
 GROWING = frozenset({
     "cpu_ns", "user_ns", "system_ns", "periods", "throttled", "throttled_ns", "percpu_ns", "failcnt", "memsw_failcnt",
     "oom_kills", "major_faults", "read_bytes", "write_bytes", "read_ios", "write_ios",
-    "app_read_bytes", "app_write_bytes",
+    "app_read_bytes", "app_write_bytes", "idle_ns",
 })  # fmt: skip
+_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")  # nanoseconds of a clock tick
 _NO_LIMIT = 1 << 60  # v1 says "no limit" with the largest multiple of a page (9223372036854771712)
 
 
@@ -112,7 +114,7 @@ def difference(before: Values, after: Values) -> Values:
     """What a window holds: the growth of what grows, the last value of what does not, and ``seconds``, its exact length."""
     window: Values = {"seconds": (after["at_ns"] - before["at_ns"]) / 1e9}
     for key, value in after.items():
-        if key == "percpu_ns":
+        if isinstance(value, list):
             window[key] = [b - a for a, b in zip(before[key], value, strict=True)]
         elif key in GROWING:
             window[key] = value - before[key]
@@ -269,6 +271,13 @@ def _io(directory: str, _: Mapping[str, str]) -> Values:
     return values
 
 
+def _idle(_directory: str, _: Mapping[str, str]) -> Values:
+    """How long each CPU had nothing to do, since boot (proc_stat(5)): who is held back by others only, leaves none idle."""
+    lines = (line.split() for line in read("/proc/stat").splitlines())
+    ticks = [int(fields[4]) + int(fields[5]) for fields in lines if fields[0].startswith("cpu") and fields[0] != "cpu"]
+    return {"idle_ns": [n * _TICK for n in ticks]}
+
+
 def _nothing(_directory: str, _: Mapping[str, str]) -> Values:
     return {}
 
@@ -281,6 +290,7 @@ _READERS: dict[str, tuple[Reader, Reader]] = {
     "blkio": (_blkio_v1, _blkio_v2),
     "pids": (_pids, _pids),
     "io": (_io, _io),
+    "idle": (_idle, _idle),
 }
 _CONTROLLER = {
     "cpu": ("cpu", ""),
@@ -289,6 +299,7 @@ _CONTROLLER = {
     "blkio": ("blkio", ""),
     "pids": ("pids", ""),
     "io": ("pids", ""),
+    "idle": ("cpu", ""),
 }
 
 

@@ -62,11 +62,16 @@ class Load:
 @dataclass(frozen=True)
 class Goal:
     """What is judged: `quantity` makes one number of one round's rows; `promise` says where it should lie, from what the kernel
-    held in those rows. `unit` is the quantity's, for axes."""
+    held in those rows. `unit` is the quantity's, for axes.
+
+    `counts` says whether a round can tell anything: one in which the machine had no time for a container, so that its limit was
+    never reached, is kept in the rows and left out of the verdict.
+    """
 
     quantity: Callable[[list[Row]], float]
     promise: Callable[[list[Row]], Promise]
     unit: str = ""
+    counts: Callable[[list[Row]], bool] = lambda _rows: True
 
 
 @dataclass(frozen=True)
@@ -142,27 +147,61 @@ def judge(
     progress: bool = True,
 ) -> Result:
     """Rounds until the goal is kept or broken (verdicts.judge), the rows saved. `promise` overrides the goal's own: the control
-    of a limited run is judged by the limited run's promise. Raises ValueError for an experiment without a goal."""
+    of a limited run is judged by the limited run's promise. When `seconds` pass without a round that counts, it is
+    INCONCLUSIVE. Raises ValueError for an experiment without a goal."""
     if experiment.goal is None:
         raise ValueError(f"the experiment {experiment.name} has no goal to be judged by")
-    quantity, rows = experiment.goal.quantity, []
+    rows: list[Row] = []
     with running(experiment, engine=engine) as bench, bar(experiment.name, at_most, progress) as advance:
-
-        def sample() -> float:
-            taken = bench.round()
-            rows.extend(taken)
-            advance()
-            return quantity(taken)
-
-        ready = [sample()]  # the promise needs rows: it is made from what the kernel holds
-        promised = promise or experiment.goal.promise(rows)
-        verdict = verdicts.judge(
-            promised,
-            lambda: ready.pop() if ready else sample(),
-            at_least=at_least, at_most=at_most, seconds=seconds,
-        )  # fmt: skip
+        rounds = _Rounds(bench, experiment.goal, rows, advance, seconds)
+        try:
+            rounds.first()
+            promised = promise or experiment.goal.promise(rows)  # from what the kernel held
+            verdict = verdicts.judge(promised, rounds.sample, at_least=at_least, at_most=at_most, seconds=seconds)
+        except _NoneCounts:
+            promised = promise or experiment.goal.promise(rows)
+            samples = tuple(rounds.samples) or (math.nan,)
+            verdict = Verdict(promised, verdicts.INCONCLUSIVE, samples, verdicts.interval(samples))
     _save(experiment, bench.engine, rows, verdict=str(verdict), detail=verdict.detail())
     return Result(experiment, rows, verdict)
+
+
+class _NoneCounts(Exception):
+    """The time is up, and the last rounds told nothing."""
+
+
+@dataclass
+class _Rounds:
+    """The rounds of a judged experiment: `sample` gives the quantity of the next one that counts."""
+
+    bench: Bench
+    goal: Goal
+    rows: list[Row]
+    advance: Callable[[], None]
+    seconds: float
+    samples: list[float] = field(default_factory=list)
+    _until: float = 0.0
+    _ready: list[float] = field(default_factory=list)
+
+    def first(self) -> None:
+        """Take the first sample before it is asked for: the promise is made of its rows. The time runs from here."""
+        if not self.bench.experiment.fresh:
+            self.bench.start()
+        self._until = time.monotonic() + self.seconds
+        self._ready.append(self.sample())
+
+    def sample(self) -> float:
+        """Raises _NoneCounts when the time is up."""
+        while not self._ready:
+            taken = self.bench.round()
+            self.rows.extend(taken)
+            self.advance()
+            if self.goal.counts(taken):
+                self.samples.append(self.goal.quantity(taken))
+                return self.samples[-1]
+            if time.monotonic() > self._until:
+                raise _NoneCounts
+        return self._ready.pop()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ bytes.
 ========================  ========================================================  ===========================================
 `shares_on_one_core`      contenders pinned to one core                             CPU-time ratio = ratio of the weights
 `shares_unpinned`         the same on all cores                                     the same, with its spread
-`alone`                   one container with few shares and nobody beside it        it has all the CPU it asks for
+`alone`                   one container with few shares and nobody beside it        it leaves no CPU time idle
 `pinned`                  a burner per core, cpuset of one core                     99.5 % of its time is on that core
 `quota`                   a CPU burner under cpu_quota and cpu_period               cores used = quota ÷ period
 `memory`                  memory that grows, window by window                       the peak is the limit, to the page
@@ -63,13 +63,20 @@ def shares_unpinned(*values: int | None, processes: int | None = None, tolerance
 def alone(shares: int = 50, *, core: int | None = 0, name: str = "") -> Experiment:
     """One container with few shares and no contender: on the CPU `core`, or with None on all of them, one burner each.
 
-    Promised: at least 95 % of what there is (the rest is the machine's own work, and steal).
+    Promised: of the time that it used or nobody used, it has at least 95 %. What the machine's other work takes there spoils
+    nothing. (Its ``cores`` are in the rows.)
     """
-    cpus = 1 if core is not None else os.cpu_count() or 1
+    cpus = [core] if core is not None else list(range(os.cpu_count() or 1))
     fixed = {} if core is None else {"cpuset_cpus": str(core)}
-    text = f"{shares} shares, alone: at least 95 % of {cpus} CPU{'s' if cpus > 1 else ''}"
-    goal = Goal(lambda rows: of(rows, "cores"), lambda _rows: Promise(text, low=0.95 * cpus), "cores")
-    return Experiment(name or "alone", [Load("alone", burners(cpus), {"cpu_shares": shares}, fixed=fixed)], goal=goal)
+    promise = Promise(f"{shares} shares, alone, leave less than 5 % idle", low=0.95)
+
+    def taken(rows: list[Row]) -> float:
+        idle = sum(r["idle_ns"][cpu] for r in rows for cpu in cpus)
+        used = sum(r["cpu_ns"] for r in rows)
+        return float(used / (used + idle))
+
+    load = Load("alone", burners(len(cpus)), {"cpu_shares": shares}, fixed=fixed)
+    return Experiment(name or "alone", [load], ("cpu", "idle"), goal=Goal(taken, lambda _rows: promise, "share of the time"))
 
 
 def pinned(core: int = 0, *, processes: int | None = None, name: str = "") -> Experiment:
@@ -90,7 +97,8 @@ def pinned(core: int = 0, *, processes: int | None = None, name: str = "") -> Ex
 def quota(cores: float = 0.5, *, period_us: int = 100_000, processes: int | None = None, name: str = "") -> Experiment:
     """A burner under ``cpu_quota`` = `cores` · `period_us`. Promised: it uses that much, within 3 %.
 
-    The window is a whole number of periods, so that where in its period it begins does not matter.
+    The window is a whole number of periods, so that where in its period it begins does not matter. A window in which others
+    left it so little that it was not throttled in every period says nothing of the quota, and does not count.
     """
     limits = {"cpu_period": period_us, "cpu_quota": round(cores * period_us)}
     periods = math.ceil(1e6 / period_us)
@@ -100,7 +108,10 @@ def quota(cores: float = 0.5, *, period_us: int = 100_000, processes: int | None
         held = rows[0]["quota_us"] / rows[0]["period_us"]
         return Promise.near(f"{held:g} of a core within 3 %", held, 0.03)
 
-    goal = Goal(lambda rows: of(rows, "cores"), promise, "cores")
+    def throttled(rows: list[Row]) -> bool:
+        return all(r["quota_us"] is None or r["throttled"] >= r["periods"] - 1 for r in rows)
+
+    goal = Goal(lambda rows: of(rows, "cores"), promise, "cores", throttled)
     return Experiment(name or f"quota-{cores:g}", [load], seconds=periods * period_us / 1e6, goal=goal)
 
 
@@ -136,7 +147,7 @@ def memory(
     `swap` is memswap_limit: memory *and* swap (None: docker's default, twice the limit; -1: no limit). The load grows to
     `total` (default: one and a half times the limit; `outlive` as in `grow`: the peak of a container that has ended cannot be
     read any more), or is your own `command` (``stress --vm``, in the image "lab"). Promised: the peak is the limit, to the
-    page, which the kernel reaches from below in batches of 64.
+    page, which the kernel reaches from below in batches of 64. A round that never met the limit does not count.
     """
     asked = {"mem_limit": limit, **({} if swap is None else {"memswap_limit": swap}), **limits}
     windows = max(1, round(seconds / every))
@@ -146,13 +157,17 @@ def memory(
         return float(max(r["memory_peak"] for r in rows if not r.get("ended")) / PAGE)
 
     def promise(rows: list[Row]) -> Promise:
-        held = rows[0]["memory_limit"] // PAGE
+        held = next(r["memory_limit"] for r in rows if not r.get("ended")) // PAGE
         return Promise(f"the peak is the limit of {held} pages", held - CHARGE_BATCH - 0.5, held + 0.5)
+
+    def reached(rows: list[Row]) -> bool:
+        hits = sum(r.get(key, 0) for r in rows for key in ("failcnt", "memsw_failcnt", "oom_kills"))
+        return hits > 0 or rows[0].get("memory_limit", 0) is None
 
     return Experiment(
         name or f"memory-{limit >> 20}m", [Load("memory", own, asked, image)],
         sample=("memory",), seconds=every, windows=windows, rounds=1, settle=0.0, fresh=True,
-        goal=Goal(peak, promise, "pages"),
+        goal=Goal(peak, promise, "pages", reached),
     )  # fmt: skip
 
 

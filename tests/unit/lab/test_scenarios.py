@@ -56,10 +56,10 @@ def test_equal_contenders_have_names_of_their_own() -> None:
     assert judged(experiment, [shared(100, 85, (1024, 1024), ("none a", "none b"))] * 4) == FAIL
 
 
-def test_alone_wants_all_there_is() -> None:
-    experiment = scenarios.alone(50)
-    assert judged(experiment, [[{"load": "alone", "cores": c}] for c in (0.99, 0.98, 0.995, 0.99)]) == PASS
-    assert judged(experiment, [[{"load": "alone", "cores": c}] for c in (0.5, 0.51, 0.5, 0.49)]) == FAIL
+def test_alone_takes_what_nobody_else_takes() -> None:
+    experiment = scenarios.alone(50, core=1)
+    assert judged(experiment, [[{"cpu_ns": used, "idle_ns": [900, 1]}] for used in (99, 300, 250, 99)]) == PASS
+    assert judged(experiment, [[{"cpu_ns": 50, "idle_ns": [0, idle]}] for idle in (50, 51, 50, 49)]) == FAIL
 
 
 def test_pinned_is_a_share_of_time() -> None:
@@ -75,6 +75,23 @@ def test_quota_takes_whole_periods() -> None:
     held = {"load": "quota", "quota_us": 7_500, "period_us": 30_000}
     assert judged(experiment, [[{**held, "cores": c}] for c in (0.25, 0.251, 0.25, 0.252)]) == PASS
     assert judged(experiment, [[{**held, "cores": c}] for c in (0.99, 0.98, 0.99, 1.0)]) == FAIL
+
+
+def test_a_starved_round_says_nothing_of_a_quota() -> None:
+    goal = scenarios.quota(0.5).goal
+    assert goal is not None
+    row = {"quota_us": 50_000, "period_us": 100_000, "periods": 10}
+    assert goal.counts([{**row, "throttled": 9}]) and not goal.counts([{**row, "throttled": 4}])
+    assert goal.counts([{**row, "quota_us": None, "throttled": 0}]), "the control always counts"
+
+
+def test_a_round_that_never_met_the_limit_says_nothing_of_it() -> None:
+    goal = scenarios.memory(32 << 20).goal
+    assert goal is not None
+    assert not goal.counts([{"memory_limit": 32 << 20, "failcnt": 0, "oom_kills": 0}])
+    assert goal.counts([{"memory_limit": 32 << 20, "failcnt": 0}, {"failcnt": 2}])
+    assert goal.counts([{"memory_limit": None}])
+    assert not goal.counts([{"ended": True}]), "it ended before it could be read"
 
 
 def test_memory_is_judged_to_the_page() -> None:
