@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Quick tests first; measuring tests last, when nothing else runs beside them."""
-    order = ("unit", "linux", "cli", "notebooks", "browser", "bench")
+    order = ("unit", "linux", "cli", "vm", "notebooks", "browser", "bench")
 
     def key(item: pytest.Item) -> tuple[bool, int]:
         parts = item.path.relative_to(Path(__file__).parent).parts

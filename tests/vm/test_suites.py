@@ -1,0 +1,21 @@
+"""The suites of control groups and of the engine pass on both versions, each in a guest of its own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.vm.guest import ENGINE, Outcome
+
+pytestmark = pytest.mark.timeout(700)
+
+
+def test_suite(suite: tuple[str, Outcome]) -> None:
+    version, outcome = suite
+    assert outcome.status == 0, outcome.text
+    assert not outcome.failed, outcome.text
+    # Green by doing nothing would be green too: the version's own tests ran, and the engine's.
+    own = {name for name in outcome.passed if re.search(rf"\[{version}\b", name)}
+    assert len(own) >= 5, outcome.text
+    assert {node.rpartition("::")[2] for node in ENGINE} <= {name.partition("[")[0] for name in outcome.passed}, outcome.text
