@@ -6,12 +6,14 @@ For every promise one line: the verdict, what was measured, and what the same ve
     python -m minidock.lab.accuracy                       all, judged: exit code 1 when a promise or a control does not hold
     python -m minidock.lab.accuracy --directions          for a machine without steady time (an emulated one): judges only that
                                                           the limited run is nearer to its promise than the control
+    python -m minidock.lab.accuracy --stretch 8           windows eight times as long, for a machine that is so much slower
     python -m minidock.lab.accuracy quota memory          some of them
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import sys
 import tempfile
@@ -73,13 +75,17 @@ class Line:
         return "\n".join(lines)
 
 
-def table(names: list[str], client: Any, folder: Path) -> Iterator[Line]:
-    """Measure the cases of these names, one after the other. Raises KeyError for a name that is none."""
+def table(names: list[str], client: Any, folder: Path, stretch: float = 1.0) -> Iterator[Line]:
+    """Measure the cases of these names, one after the other, each with `stretch` times its time. Raises KeyError for a name
+    that is none."""
     for name in names:
         experiment = CASES[name](folder)
-        result = judge(experiment, engine=client)
-        bare = experiment.without_limits()
-        control = None if name in WITHOUT_CONTROL else judge(bare, engine=client, promise=result.promise, at_most=8)
+        experiment = dataclasses.replace(experiment, seconds=experiment.seconds * stretch)
+        budget = 15.0 * stretch
+        result = judge(experiment, engine=client, seconds=budget)
+        bare, control = experiment.without_limits(), None
+        if name not in WITHOUT_CONTROL:
+            control = judge(bare, engine=client, promise=result.promise, at_most=8, seconds=budget)
         yield Line(name, result, control)
 
 
@@ -88,12 +94,13 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="accuracy", description="How exactly each limit holds on this machine.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {' '.join(CASES)}")
     parser.add_argument("--directions", action="store_true", help="judge directions only")
+    parser.add_argument("--stretch", type=float, default=1.0, metavar="N", help="windows N times as long")
     options = parser.parse_args(argv)
     if unknown := set(options.names) - CASES.keys():
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     good = True
     with instance() as (client, folder):
-        for line in table(options.names or list(CASES), client, folder):
+        for line in table(options.names or list(CASES), client, folder, options.stretch):
             held = line.direction if options.directions else line.holds
             good &= held
             sys.stdout.write(f"{'ok ' if held else 'NO '} {line.name}: {line}\n")
