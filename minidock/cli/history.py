@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidock.cli.context import Context, say
-from minidock.cli.format import listing, units
+from minidock.cli.format import FORMAT_HELP, listing, units
 from minidock.cli.grammar.command import Command
 from minidock.cli.grammar.flags import Parsed, boolean, string
 
@@ -56,7 +56,7 @@ COMMAND = Command(
     "Show the history of an image",
     do,
     (
-        string("format", help=listing.FORMAT_HELP),
+        string("format", help=FORMAT_HELP),
         boolean("human", "H", "Print sizes and dates in human readable format", default=True),
         boolean("no-trunc", help="Don't truncate output"),
         boolean("quiet", "q", "Only show image IDs"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from minidock.cli.context import Context, say
-from minidock.cli.format import listing, units
+from minidock.cli.format import FORMAT_HELP, listing, units
 from minidock.cli.grammar.command import Command
 from minidock.cli.grammar.flags import Parsed, boolean, many, string
 from minidock.cli.opts import filters
@@ -90,7 +90,7 @@ COMMAND = Command(
         boolean("all", "a", "Show all images (default hides intermediate images)"),
         boolean("digests", help="Show digests"),
         many("filter", "f", "Filter output based on conditions provided", parse=filters.one, kind="filter"),
-        string("format", help=listing.FORMAT_HELP),
+        string("format", help=FORMAT_HELP),
         boolean("no-trunc", help="Don't truncate output"),
         boolean("quiet", "q", "Only show image IDs"),
     ),

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from minidock.cli.context import Context, complain
-from minidock.cli.format import units
-from minidock.cli.format.listing import INSPECT_FORMAT_HELP
+from minidock.cli.format import INSPECT_FORMAT_HELP, units
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, string
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from minidock.cli import failures
 from minidock.cli.context import Context, complain, say
-from minidock.cli.format.listing import INSPECT_FORMAT_HELP
+from minidock.cli.format import INSPECT_FORMAT_HELP
 from minidock.cli.format.template import Template, TemplateError
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, string

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidock.cli.context import Context, say
-from minidock.cli.format import listing, units
+from minidock.cli.format import FORMAT_HELP, listing, units
 from minidock.cli.grammar.command import Command
 from minidock.cli.grammar.flags import Flag, Parsed, boolean, many, string
 from minidock.cli.grammar.quote import quote
@@ -107,7 +107,7 @@ COMMAND = Command(
     (
         boolean("all", "a", "Show all containers (default shows just running)"),
         many("filter", "f", "Filter output based on conditions provided", parse=filters.one, kind="filter"),
-        string("format", help=listing.FORMAT_HELP),
+        string("format", help=FORMAT_HELP),
         Flag("last", "n", "Show n last created containers (includes all states)", "int", int64, -1, shown_default="-1"),
         boolean("latest", "l", "Show the latest created container (includes all states)"),
         boolean("no-trunc", help="Don't truncate output"),

@@ -18,7 +18,7 @@ from typing import Any
 
 from minidock.cli import failures
 from minidock.cli.context import Context, complain
-from minidock.cli.format import listing, usage
+from minidock.cli.format import FORMAT_HELP, usage
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, string
 from minidock.cli.terminal import tty
@@ -36,7 +36,8 @@ HEADERS = {
     "PIDs": "PIDS",
 }
 WINDOW = 0.1  # seconds between the two samples of the first table
-INTERVAL = 1.0  # seconds between two looks at which containers there are, when none gives samples
+INTERVAL = 1.0  # seconds between two looks at which containers there are, when there are none
+LOOK_EVERY = 3.0  # seconds between two looks for new ones, when there are some: a look costs as much as a sample of each
 HOME, END_OF_LINE, END_OF_SCREEN = "\033[H", "\033[K", "\033[J"
 
 
@@ -72,6 +73,11 @@ class Meter:
             self._stream = iter(self._api.stats(self.ref, decode=True))
         return self._stream
 
+    @property
+    def runs(self) -> bool:
+        """Whether there was something to measure: the time of a sample is Go's zero while the container does not run."""
+        return not self.gone and not self.sample["read"].startswith("0001-")
+
     def row(self, truncate: bool) -> dict[str, Any]:
         """Its texts."""
         return usage.row(self.ref, self.sample, self._before, truncate=truncate, gone=self.gone)
@@ -80,8 +86,13 @@ class Meter:
 def do(context: Context, parsed: Parsed) -> int:
     """Print the figures of the containers named, or of all that run."""
     api, named, truncate = context.api, bool(parsed.args), not parsed["no-trunc"]
-    table = listing.Listing(parsed["format"], TABLE, HEADERS)
     meters = _meters(api, parsed.args or _ids(api, parsed["all"]), named)
+    begin = time.monotonic()
+    from minidock.cli.format.listing import Listing  # a tenth of the window, which runs meanwhile
+
+    table = Listing(parsed["format"], TABLE, HEADERS)
+    if meters:
+        _end_window(begin)
     if parsed["no-stream"]:
         for meter in meters:
             meter.advance(stream=False)
@@ -89,15 +100,22 @@ def do(context: Context, parsed: Parsed) -> int:
         if meters:
             complain(f"(CPU % is that of the last {WINDOW * 1000:.0f} ms)")
         return 0
+    looked = time.monotonic()
     while True:
         for meter in meters:
             if not meter.gone:
                 meter.advance(stream=True)
         _draw(table.text(meter.row(truncate) for meter in meters))
-        if not named:
-            meters = _present(api, meters, parsed["all"])
-        elif all(meter.gone for meter in meters):
-            return 0
+        if named:
+            if all(meter.gone for meter in meters):
+                return 0
+            continue
+        meters = [meter for meter in meters if meter.runs or (parsed["all"] and not meter.gone)]
+        if not meters:
+            time.sleep(INTERVAL)
+        if not meters or time.monotonic() - looked >= LOOK_EVERY:
+            looked = time.monotonic()
+            meters += _new(api, meters, parsed["all"])
 
 
 def _ids(api: Any, all: bool) -> list[str]:
@@ -105,7 +123,7 @@ def _ids(api: Any, all: bool) -> list[str]:
 
 
 def _meters(api: Any, refs: list[str], named: bool) -> list[Meter]:
-    """A meter for each, at the end of its first window.
+    """A meter for each, at the begin of its first window.
 
     Raises UsageError with all complaints; a container that was only found, not `named`, and is gone again is left out.
     """
@@ -118,19 +136,20 @@ def _meters(api: Any, refs: list[str], named: bool) -> list[Meter]:
                 problems.append(failures.words(error))
     if problems:
         raise UsageError("\n".join(problems), 1)
-    if meters:
-        time.sleep(WINDOW)
     return meters
 
 
-def _present(api: Any, meters: list[Meter], all: bool) -> list[Meter]:
-    """The meters of the containers that there are now, in their old order, new ones at the end."""
-    if not meters:
-        time.sleep(INTERVAL)
-    there = _ids(api, all)
-    kept = [meter for meter in meters if meter.ref in there and not meter.gone]
-    known = {meter.ref for meter in kept}
-    return kept + _meters(api, [ref for ref in there if ref not in known], named=False)
+def _new(api: Any, meters: list[Meter], all: bool) -> list[Meter]:
+    """Meters of the containers that came since, at the end of their first window."""
+    known = {meter.ref for meter in meters}
+    found = _meters(api, [ref for ref in _ids(api, all) if ref not in known], named=False)
+    if found:
+        _end_window(time.monotonic())
+    return found
+
+
+def _end_window(begin: float) -> None:
+    time.sleep(max(0.0, begin + WINDOW - time.monotonic()))
 
 
 def _draw(text: str) -> None:
@@ -149,7 +168,7 @@ COMMAND = Command(
     do,
     (
         boolean("all", "a", "Show all containers (default shows just running)"),
-        string("format", help=listing.FORMAT_HELP),
+        string("format", help=FORMAT_HELP),
         boolean("no-stream", help="Disable streaming stats and only pull the first result"),
         boolean("no-trunc", help="Do not truncate output"),
     ),

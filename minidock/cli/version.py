@@ -8,7 +8,7 @@ from typing import Any
 
 from minidock import __version__
 from minidock.cli.context import Context
-from minidock.cli.format.listing import INSPECT_FORMAT_HELP
+from minidock.cli.format import INSPECT_FORMAT_HELP
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, string
 

@@ -15,11 +15,12 @@ window a tick would be a tenth. Source for the rest: moby v20.10 ``daemon/stats_
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from minidock.daemon import network, proc
+from minidock.daemon import proc
 from minidock.daemon.names import lookup
 from minidock.daemon.timestamps import ZERO, now
 from minidock.daemon.verb import verb
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from minidock.libcontainer.cgroups.stats import Stats
 
 INTERVAL = 1.0  # seconds between two samples of a stream, docker's
-WINDOW = 0.1  # seconds between the two samples of a single answer; docker takes a second
+# Seconds between the two samples of a single answer; docker takes one. A tenth is the usual period of a CPU quota, so that a
+# container which is held back in it shows its quota and not the part of the period that was looked at.
+WINDOW = 0.1
 _NO_CPU: dict[str, Any] = {
     "cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0},
     "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0},
@@ -61,13 +64,21 @@ def stats(engine: Engine, ref: str, *, stream: bool = True, one_shot: bool = Fal
 
 
 def _stream(sampler: Sampler) -> Iterator[dict[str, Any]]:
-    before, due = None, time.monotonic()
+    before = None
     while sampler.exists():
+        due = tick(time.monotonic())
         sample = sampler.take()
         yield joined(sample, before)
-        before, due = sample, due + INTERVAL
+        before = sample
         time.sleep(max(0.0, due - time.monotonic()))
-        due = max(due, time.monotonic() - INTERVAL)  # whoever asks seldom gets no samples in arrears
+
+
+def tick(clock: float) -> float:
+    """When a stream's next sample is due: the full second of the clock that is nearest to a second from now.
+
+    So all streams of a program fall due at once, and a hundred of them wake it once a second instead of a hundred times.
+    """
+    return round(clock / INTERVAL + 1) * INTERVAL
 
 
 class Sampler:
@@ -79,8 +90,8 @@ class Sampler:
         self._container = container
         self._group = cgroups.manager(container.cgroup)
         self._machine_memory = machine_memory(read_small("/proc/meminfo").decode())
-        self._has_network = network.plain(network.mode_of(container)) not in network.MODES
         self._process = (0, 0)
+        self._network = (0, False)  # the pid that was looked at, and the answer
 
     def exists(self) -> bool:
         """False once the container was removed."""
@@ -117,8 +128,14 @@ class Sampler:
             "memory_stats": memory(used, self._machine_memory),
             **self._identity(),
         }
-        interfaces = network_counters(read_small(f"/proc/{pid}/net/dev").decode()) if self._has_network else {}
+        interfaces = network_counters(read_small(f"/proc/{pid}/net/dev").decode()) if self._own_network(pid) else {}
         return sample | {"networks": interfaces} if interfaces else sample
+
+    def _own_network(self, pid: int) -> bool:
+        """Whether its interfaces are its own: the host's are not counted as a container's, as with docker."""
+        if pid != self._network[0]:
+            self._network = pid, not os.path.samefile(f"/proc/{pid}/ns/net", "/proc/self/ns/net")
+        return self._network[1]
 
     def _identity(self) -> dict[str, Any]:
         return {"name": f"/{self._container.name}", "id": self._container.id, "num_procs": 0, "storage_stats": {}}

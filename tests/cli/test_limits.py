@@ -265,10 +265,14 @@ def test_update_of_a_container_that_does_not_run(cli: Cli) -> None:
 def test_stats_measures_and_says_over_how_long(cli: Cli, background: Callable[..., str]) -> None:
     burner = cli.ok("run", "-d", "--net=none", "-m", "64m", "busybox", "sh", "-c", "while :; do :; done").strip()
     idle = background()
-    result = cli("stats", "--no-stream", burner, idle)
-    rows = columns(result.stdout)
-    busy, quiet = (float(row["CPU %"].rstrip("%")) for row in rows)
-    assert busy > 10 > quiet
+    for _ in range(50):  # on a busy machine a tenth of a second may pass without the burner's turn
+        result = cli("stats", "--no-stream", burner, idle)
+        rows = columns(result.stdout)
+        busy, quiet = (float(row["CPU %"].rstrip("%")) for row in rows)
+        assert quiet < 10
+        if busy > 10:
+            break
+    assert busy > 10
     assert (rows[0]["MEM USAGE / LIMIT"].partition(" / ")[2], rows[0]["PIDS"]) == ("64MiB", "1")
     assert result.stderr == "(CPU % is that of the last 100 ms)\n"
 

@@ -15,15 +15,6 @@ from minidock.cli.format.table import columns
 from minidock.cli.format.template import Template, TemplateError
 from minidock.cli.grammar.command import UsageError
 
-FORMAT_HELP = """Format output using a custom template:
-'table':            Print output in table format with column headers (default)
-'table TEMPLATE':   Print output in table format using the given Go template
-'json':             Print in JSON format
-'TEMPLATE':         Print output using the given Go template."""
-INSPECT_FORMAT_HELP = """Format output using a custom template:
-'json':             Print in JSON format
-'TEMPLATE':         Print output using the given Go template."""
-
 
 class Listing:
     """A list in the shape that --format asks for (`form`; "" and "table": the template `default` as a table).

@@ -29,6 +29,15 @@ def percent(sample: dict[str, Any]) -> float:
     return float(used / (now["system_cpu_usage"] - before["system_cpu_usage"]) * now["online_cpus"] * 100)
 
 
+def burning(container: Container) -> dict[str, Any]:
+    """The first sample that shows it at work: on a busy machine a tenth of a second may pass without its turn."""
+    for _ in range(50):
+        sample = container.stats(stream=False)
+        if percent(sample) > 10:
+            return dict(sample)
+    raise AssertionError("it never came to its turn")
+
+
 def window(sample: dict[str, Any]) -> float:
     """Seconds from preread to read."""
     return (to_ns(sample["read"]) - to_ns(sample["preread"])) / 1e9
@@ -36,9 +45,9 @@ def window(sample: dict[str, Any]) -> float:
 
 def test_one_sample_with_its_window(client: DockerClient) -> None:
     burner, sleeper = detached(client, BURN), detached(client)
-    busy, idle = burner.stats(stream=False), sleeper.stats(stream=False)
-    assert percent(busy) > 10 > percent(idle)
-    assert 0.05 < window(busy) < 1
+    busy, idle = burning(burner), sleeper.stats(stream=False)
+    assert percent(idle) < 10
+    assert window(busy) >= 0.1 and window(idle) >= 0.1
     assert busy["name"] == f"/{burner.name}" and busy["id"] == burner.id
     assert busy["pids_stats"] == {"current": 1}
     assert "networks" not in busy
@@ -65,7 +74,7 @@ def test_a_stream_gives_a_sample_a_second_until_the_container_is_removed(client:
     stream = container.stats(decode=True)
     first, second = next(stream), next(stream)
     assert (first["preread"], second["preread"]) == (ZERO, first["read"])
-    assert window(second) > 0.5 and percent(second) > 10
+    assert window(second) > 0.4 and percent(second) > 0
     container.kill()
     container.wait()
     third = next(stream)  # stopped, not removed: docker goes on with zeros
@@ -110,7 +119,7 @@ def test_a_paused_container_has_figures_and_uses_nothing(client: DockerClient) -
     sample = container.stats(stream=False)
     assert percent(sample) == 0 and sample["pids_stats"]["current"] == 1
     container.unpause()
-    assert percent(container.stats(stream=False)) > 10
+    assert burning(container)["pids_stats"]["current"] == 1
 
 
 def test_update_holds_at_once_and_is_inspected(client: DockerClient) -> None:
@@ -129,9 +138,10 @@ def test_update_holds_at_once_and_is_inspected(client: DockerClient) -> None:
 def test_a_quota_is_seen_as_throttled_time(client: DockerClient) -> None:
     limited, free = detached(client, BURN, nano_cpus=100_000_000), detached(client, BURN)
     stream = limited.stats(decode=True)
-    next(stream)
-    sample = next(stream)
-    assert sample["cpu_stats"]["throttling_data"]["throttled_periods"] > 0
-    assert sample["cpu_stats"]["throttling_data"]["throttled_time"] > 0
-    assert percent(sample) < 25
+    for sample in stream:
+        throttling = sample["cpu_stats"]["throttling_data"]
+        if throttling["throttled_periods"] > 2:
+            break
+    assert throttling["throttled_time"] > 0 and throttling["periods"] >= throttling["throttled_periods"]
+    assert percent(next(stream)) < 25
     assert free.stats(stream=False)["cpu_stats"]["throttling_data"]["throttled_periods"] == 0

@@ -83,3 +83,7 @@ def test_a_sample_takes_the_cpu_figures_of_the_one_before() -> None:
     alone = stats.joined(first, None)
     assert alone["preread"] == "0001-01-01T00:00:00Z"
     assert alone["precpu_stats"]["cpu_usage"]["total_usage"] == 0 and "system_cpu_usage" not in alone["precpu_stats"]
+
+
+def test_all_streams_fall_due_at_the_same_moment() -> None:
+    assert [stats.tick(clock) for clock in (10.0, 10.4, 10.6, 11.2)] == [11.0, 11.0, 12.0, 12.0]
