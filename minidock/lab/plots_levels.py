@@ -33,7 +33,7 @@ def curves(
             ax.axhline(value / unit, color=RED, linestyle=dash, linewidth=1.3, label=name)
         for name, second in (events or {}).items():
             ax.axvline(second, color=GREY, linestyle=":", linewidth=1.2)
-            ax.annotate(name, (second, 1), xycoords=("data", "axes fraction"), xytext=(4, -10),
+            ax.annotate(name, (second, 0.6), xycoords=("data", "axes fraction"), xytext=(4, 0),
                         textcoords="offset points", fontsize=9, color=BLACK)  # fmt: skip
         ax.set_ylim(bottom=0)
         ax.set_xlim(left=0)
@@ -66,8 +66,8 @@ def stacks(
         for (name, value), dash in zip((limits or {}).items(), _DASHES, strict=False):
             ax.axvline(value / unit, color=RED, linestyle=dash, linewidth=1.3, label=name)
         for row, (case, end) in enumerate(zip(cases, ends, strict=True)):
-            ax.annotate((notes or {}).get(case, short(end)), (end, row), xytext=(5, 0), textcoords="offset points",
-                        va="center", fontsize=9, color=BLUE)  # fmt: skip
+            ax.annotate((notes or {}).get(case, short(end)), (end, row), xytext=(5, 0), textcoords="offset points", va="center",
+                        fontsize=9, color=BLUE, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
         ax.set_yticks(range(len(cases)), list(cases))
         ax.invert_yaxis()
         ax.margins(x=0.14)
