@@ -169,7 +169,9 @@ def ensure_parent(path: str) -> list[str]:
             if not tree:
                 v1.make_ancestors(directories[controller].removesuffix(path), path)
             if controller in _CEILINGS:
-                write(f"{directories[controller]}/{_CEILINGS[controller][bool(tree)]}", str(_ceiling(controller)))
+                file = f"{directories[controller]}/{_CEILINGS[controller][bool(tree)]}"
+                if not tree or os.path.exists(file):  # else it could not be handed down: one of the warnings says why
+                    write(file, str(_ceiling(controller)))
     warnings += [
         f"cgroup: no {c} controller here, so there is no ceiling above the containers"
         for c in _CEILINGS

@@ -77,6 +77,37 @@ def test_v2_no_internal_processes(manager: cgroups.Manager) -> None:
     assert holds(manager, expected(manager, case))
 
 
+def test_v2_an_engine_that_sits_in_the_root_of_its_own_tree(manager: cgroups.Manager) -> None:
+    """As in a container: the root that it sees is not the root of all, and holds its own process. Without limits all works;
+    a limit is refused with the reason; once the process has moved down, limits hold."""
+    if cgroups.version() != 2 or not isinstance(manager, v2.Manager):
+        return
+    limited = wanted(manager, CASES["memory"][0][0])
+    manager.create(Cgroup(PATH))
+
+    def child() -> list[object]:
+        namespaces.unshare(namespaces.CLONE_NEWNS | namespaces.CLONE_NEWCGROUP)
+        mount.mount("none", "/", flags=mount.MS_REC | mount.MS_PRIVATE)
+        mount.umount("/sys/fs/cgroup", mount.MNT_DETACH)
+        mount.mount("none", "/sys/fs/cgroup", "cgroup2")  # of the new namespace: its root is our cgroup
+        answers: list[object] = [len(cgroups.ensure_parent("/inner")) > 0]
+        group = cgroups.manager("/inner/x")
+        group.create(Cgroup("/inner/x"))
+        group.remove()
+        try:
+            group.create(Cgroup("/inner/x", settings=limited))
+        except NotSupported as e:
+            answers.append("holds processes itself" in e.explanation)
+        cgroups.ensure("/own").join(os.getpid())
+        answers.append(cgroups.ensure_parent("/inner"))
+        group.create(Cgroup("/inner/x", settings=limited))
+        answers.append(group.stats().memory_limit)
+        group.remove()
+        return answers
+
+    assert inside(manager, child) == [True, True, [], 32 * MIB]
+
+
 def test_v2_delegation(manager: cgroups.Manager) -> None:
     """Who a cgroup was delegated to may divide it and cannot widen it; who not, neither."""
     if not isinstance(manager, v2.Manager):
