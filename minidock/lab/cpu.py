@@ -1,11 +1,10 @@
-"""What chapter 08 reads of the CPU beside its experiments: whose core is idle, who meets whom, how a quota looks."""
+"""What chapter 08 reads of the CPU beside its experiments: who meets whom on a core, parts of one window, how a quota looks."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from minidock.lab.counters import Group
 
@@ -34,14 +33,6 @@ def fair(weights: Mapping[str, int], where: Mapping[str, int]) -> dict[str, floa
     return {name: weight / total[where[name]] for name, weight in weights.items()}
 
 
-def idle_ns(core: int) -> int:
-    """The time that `core` had nothing to do since boot, in nanoseconds: idle and iowait of its own line in /proc/stat
-    (proc_stat(5)), which the kernel gives in clock ticks of 10 ms. Raises ValueError for a core that is not there."""
-    lines = [x.split() for x in Path("/proc/stat").read_text().splitlines()]
-    (ticks,) = [sum(map(int, fields[4:6])) for fields in lines if fields and fields[0] == f"cpu{core}"]
-    return ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-
-
 def used(groups: Sequence[Group], seconds: float) -> list[float]:
     """The cores that each group used on average within one window of `seconds`: the growth of its CPU time by wall time."""
     before = [group.read("cpu") for group in groups]
@@ -60,17 +51,6 @@ def ratio(one: Group, other: Group, seconds: float) -> float:
     """How many times the CPU time of `other` the group `one` got in a window of `seconds`."""
     above, below = used([one, other], seconds)
     return above / max(below, 1e-9)
-
-
-def left_idle(group: Group, on: Sequence[int], seconds: float) -> float:
-    """Of the time that `group` could have had on the cores `on`, the share (0 to 1) that nobody took, in a window of `seconds`.
-
-    0 is work-conserving. What somebody else uses there does not count: a busy machine spoils nothing.
-    """
-    before = sum(map(idle_ns, on))
-    (taken,) = used([group], seconds)
-    idle = (sum(map(idle_ns, on)) - before) / 1e9 / seconds
-    return idle / max(taken + idle, 1e-9)
 
 
 def staircase(group: Group, seconds: float, every: float = 0.004) -> list[tuple[float, float]]:

@@ -20,10 +20,3 @@ def test_every_core_is_given_out_whole(loads: dict[str, tuple[int, int]]) -> Non
     shares = cpu.fair({n: w for n, (w, _) in loads.items()}, {n: c for n, (_, c) in loads.items()})
     for core in {c for _, c in loads.values()}:
         assert sum(s for n, s in shares.items() if loads[n][1] == core) == pytest.approx(1)
-
-
-def test_idle_is_read_for_one_core() -> None:
-    before = cpu.idle_ns(cpu.cores()[0])
-    assert before > 0 and cpu.idle_ns(cpu.cores()[0]) >= before
-    with pytest.raises(ValueError):
-        cpu.idle_ns(100_000)
