@@ -139,7 +139,8 @@ def change(engine: Engine, id: str) -> None:
 
 remove = CASES["rename"].clean
 LIMITED = {
-    "create": Case(lambda e: "", lambda e, _: made(e, name="victim"), lambda e, _: remove(e, "victim")),
+    # more of a quota than there are CPUs: the kernel is asked beforehand
+    "create": Case(lambda e: "", lambda e, _: made(e, name="victim", CpuQuota=50_000_000), lambda e, _: remove(e, "victim")),
     "start": Case(made, start.start, remove),
     "start elsewhere": Case(lambda e: made(e, CgroupParent=f"/{e.paths.instance}-lab/x"), start.start, remove),
     "update": Case(running, change, remove),
