@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.vm.guest import CGROUPS, ENGINE, Outcome, tested
+from tests.vm.guest import CGROUPS, ENGINE, Outcome, suite_in_guest
 
 # The host runs the v1 suite itself; in its guest the files that count and limit are enough.
 SUITES = {
@@ -18,7 +18,7 @@ SUITES = {
 def suites() -> Iterator[dict[str, Future[Outcome]]]:
     """Both guests, booted side by side at the first question."""
     with ThreadPoolExecutor() as pool:
-        yield {version: pool.submit(tested, version, *arguments) for version, arguments in SUITES.items()}
+        yield {version: pool.submit(suite_in_guest, version, *arguments) for version, arguments in SUITES.items()}
 
 
 @pytest.fixture(params=SUITES)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import lab_vm
-from tests.vm.guest import tested
+from tests.vm.guest import suite_in_guest
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -85,7 +85,7 @@ def test_a_failure_in_the_guest_fails_here() -> None:
     """The negative control of everything beside: the same way, a test that does not hold."""
     test = "def test_wrong(): assert 'guest' == 'host'"
     write = f"printf '%s' {shlex.quote(test)} >/tmp/test_wrong.py"
-    outcome = tested("v2", "--noconftest", "--rootdir=/tmp", "/tmp/test_wrong.py", before=write)
+    outcome = suite_in_guest("v2", "--noconftest", "--rootdir=/tmp", "/tmp/test_wrong.py", before=write)
     assert outcome.status == 1
     assert (outcome.failed, outcome.passed) == ({"test_wrong"}, frozenset())
     assert "'guest' == 'host'" in outcome.text
