@@ -33,6 +33,7 @@ def root() -> None:
 
 def both(client: Any, wanted: Experiment, **budget: Any) -> tuple[Result, Result]:
     """The experiment judged, and its control judged by the same promise."""
+    budget = {"at_least": 3, **budget}
     limited = judge(wanted, engine=client, progress=False, **budget)
     control = judge(wanted.without_limits(), engine=client, promise=limited.promise, progress=False, **budget)
     return limited, control
@@ -69,10 +70,10 @@ def test_pinned(client: Any) -> None:
 @pytest.mark.measuring
 def test_few_shares_alone_leave_nothing_idle(client: Any) -> None:
     wanted = replace(scenarios.alone(50), seconds=0.3)
-    result = judge(wanted, engine=client, progress=False, seconds=3)
+    result = judge(wanted, engine=client, progress=False, at_least=3, seconds=3)
     assert statistics.median(result.samples) > 0.8, result.verdict.detail()
     held_back = replace(wanted, loads=[replace(wanted.loads[0], limits={"cpu_quota": 5_000})])
-    control = judge(held_back, engine=client, progress=False, promise=result.promise)
+    control = judge(held_back, engine=client, progress=False, promise=result.promise, at_least=3, seconds=3)
     assert control.verdict.outcome == FAIL, "a quota of a 20th leaves the core idle"
 
 
@@ -88,7 +89,7 @@ def test_rounds_that_tell_nothing_are_no_failure(client: Any) -> None:
 
 def test_memory_to_the_page(client: Any) -> None:
     hog = scenarios.grow(24 * MiB, step=8 * MiB, pause=0, outlive=True)
-    wanted = scenarios.memory(16 * MiB, swap=16 * MiB, command=hog, seconds=0.8, every=0.2)
+    wanted = scenarios.memory(16 * MiB, swap=16 * MiB, command=hog, seconds=0.6, every=0.2)
     limited, control = both(client, wanted, at_least=2, at_most=4)
     assert limited.verdict, limited.verdict.detail()
     assert control.verdict.outcome == FAIL, control.verdict.detail()
@@ -100,7 +101,7 @@ def test_memory_to_the_page(client: Any) -> None:
 
 def test_out_of_memory_ends_the_container(client: Any) -> None:
     hog = scenarios.grow(24 * MiB, step=8 * MiB, pause=0)
-    wanted = scenarios.memory(16 * MiB, swap=16 * MiB, command=hog, seconds=0.8, every=0.2)
+    wanted = scenarios.memory(16 * MiB, swap=16 * MiB, command=hog, seconds=0.6, every=0.2)
     rows = run(wanted, engine=client, progress=False)
     assert (rows[-1]["ended"], rows[-1]["exit_code"], rows[-1]["oom_killed"]) == (True, 137, True)
     control = run(wanted.without_limits(), engine=client, progress=False)
