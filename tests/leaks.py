@@ -55,7 +55,8 @@ def cgroups() -> frozenset[str]:
     for folder, names, _files in os.walk(CGROUPS):
         names[:] = [n for n in names if n not in ("process_api", "docker", "system.slice", "init.scope", "user.slice")]
         found += [os.path.join(folder, n) for n in names if Path(folder) != CGROUPS]
-    return frozenset(found)
+    hybrid = CGROUPS / "unified/cgroup.subtree_control"  # a controller that it hands down cannot be mounted on v1
+    return frozenset(found + ([f"{hybrid}: {c}" for c in hybrid.read_text().split()] if hybrid.exists() else []))
 
 
 def processes() -> frozenset[str]:

@@ -133,15 +133,6 @@ def manager(path: str, trees: Sequence[Hierarchy] = ()) -> Manager:
     return v1.Manager(path, trees)
 
 
-def child_path(parent: str, name: str) -> str:
-    """The path of a container below its ``--cgroup-parent``, which counts from the mount point with or without a ``/``.
-
-    ``create`` makes what is missing of it, in every hierarchy; as with docker, `remove` leaves the parent alone. A ``..``
-    leads nowhere above the mount point.
-    """
-    return os.path.join(os.path.normpath("/" + parent.lstrip("/")), name)
-
-
 def directories(group: Manager | None) -> dict[str, str] | None:
     """What a container's /sys/fs/cgroup is made of: `group`'s directories on v1; None on v2, where it is a mount of its own."""
     paths = group.paths() if group else {}

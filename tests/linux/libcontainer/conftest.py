@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from minidock.libcontainer import cgroups
 from minidock.libcontainer.cgroups import v1, v2
-from minidock.libcontainer.cgroups.hierarchy import hierarchies, unified
+from minidock.libcontainer.cgroups.hierarchy import Hierarchy, hierarchies, unified
 from tests.conftest import needs
 from tests.linux.libcontainer.box import Box
 from tests.linux.libcontainer.groups import PARENT, PATH, another, v2_tree
@@ -34,9 +35,21 @@ def manager(request: pytest.FixtureRequest) -> Iterator[cgroups.Manager]:
             needs("cgroup-v2")
         assert tree
         made = v2.Manager(PATH, tree)
-    yield made
-    another(made, PARENT).kill()
-    made.remove()
-    cgroups.manager(PARENT).remove()
-    if tree:
-        v2.Manager(PARENT, tree).remove()
+    with put_back(tree):
+        yield made
+        another(made, PARENT).kill()
+        made.remove()
+        cgroups.manager(PARENT).remove()
+        if tree:
+            v2.Manager(PARENT, tree).remove()
+
+
+@contextmanager
+def put_back(tree: Hierarchy | None) -> Iterator[None]:
+    """What the root of a hybrid host's v2 tree handed down: a controller that it keeps can be mounted on v1 by nobody."""
+    control = Path(tree.mountpoint, "cgroup.subtree_control") if tree and not unified([tree]) else None
+    before = control.read_text().split() if control else []
+    yield
+    if control:
+        for controller in set(control.read_text().split()) - {*before}:
+            control.write_text(f"-{controller}")

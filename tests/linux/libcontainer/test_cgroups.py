@@ -269,7 +269,7 @@ def test_v1_follows_the_mounts(tmp_path: Path) -> None:
     before = {h.mountpoint for h in hierarchies()}
     subprocess.run(["mount", "-t", "cgroup", "-o", "net_cls", "none", tmp_path], check=True)
     with ExitStack() as undo:
-        undo.callback(subprocess.run, ["umount", tmp_path], check=True)
+        undo.callback(lambda: subprocess.run(["umount", tmp_path], check=True))
         assert {h.mountpoint for h in hierarchies()} - before == {str(tmp_path)}
         manager = cgroups.manager(PATH)
         manager.create(Cgroup(PATH, settings=(("net_cls.classid", "1048577"),)))

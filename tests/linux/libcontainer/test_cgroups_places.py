@@ -29,7 +29,7 @@ from tests.linux.libcontainer.limits import (
 
 def test_a_parent_of_ones_own_is_made_and_stays(manager: cgroups.Manager) -> None:
     """--cgroup-parent: made with its ancestors in every hierarchy, limits hold below it, and removal takes the leaf alone."""
-    path = cgroups.child_path(f"{PARENT}/deep/er", "x")
+    path = f"{PARENT}/deep/er/x"
     inner = another(manager, path)
     inner.create(Cgroup(path, settings=wanted(manager, CASES["pids_limit"][0][0])))
     assert holds(inner, expected(manager, CASES["pids_limit"][0]))

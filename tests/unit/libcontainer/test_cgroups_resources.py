@@ -374,18 +374,3 @@ def test_hugetlb_of_a_hybrid_host_is_in_the_unified_tree(tmp_path: Path, child: 
         ("hugetlb.2MB.max", "max"),
     )
     assert "hugetlb" in present(trees) and "hugetlb" not in present(trees[:1])
-
-
-@pytest.mark.parametrize(
-    ("parent", "path"),
-    [
-        ("/lab", "/lab/x"),
-        ("lab", "/lab/x"),
-        ("/", "/x"),
-        ("//a//b/", "/a/b/x"),
-        ("../../a/../b", "/b/x"),
-        ("a.slice", "/a.slice/x"),
-    ],
-)
-def test_child_path(parent: str, path: str) -> None:
-    assert cgroups.child_path(parent, "x") == path
