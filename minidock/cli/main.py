@@ -16,6 +16,7 @@ a fault of ours                     one line; MINIDOCK_DEBUG=1: traceback   125
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -130,13 +131,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except MemoryError:
-        complain(f"{PROGRAM}: cannot allocate memory")
-        return 125
+        return _no_memory()
     except Exception as error:  # noqa: BLE001 — the last resort: a fault of ours, never a traceback unless asked for
         return _fault(error)
 
 
+def _no_memory() -> int:
+    complain(f"{PROGRAM}: cannot allocate memory")
+    return 125
+
+
 def _fault(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return _no_memory()
     if os.environ.get("MINIDOCK_DEBUG"):
         import traceback
 

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import mmap
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +25,8 @@ from minidock.cli.opts.run_flags import FLAGS
 from minidock.cli.terminal import exitcode
 from minidock.cli.terminal.session import Session, check_tty
 from minidock.cli.terminal.tty import size
+
+_ROOM = 4 << 20  # bytes of address space for taking back what was made; no memory until somebody writes there
 
 
 def do(context: Context, parsed: Parsed) -> int:
@@ -62,18 +65,22 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
         detach_keys=parsed["detach-keys"],
     )
     with session.signals() as signals:
+        room = mmap.mmap(-1, _ROOM)  # so that a want of memory does not leave the container there
         try:
             id = create(context, parsed, config)
             stream = _attach(api, id, config, parsed["detach-keys"])
             exit_code = exitcode.promise(api, id, removed=config["HostConfig"]["AutoRemove"])
             api.start(id)
         except failures.caught() as error:
+            room.close()
             refused = _refused(context, id, error)
             _discard(api, id, config)
             raise refused from None
         except MemoryError:
+            room.close()
             _discard(api, id, config)
             raise
+        room.close()
         wanted = {name: config[f"Attach{name.title()}"] for name in ("stdout", "stderr")}
         if stream and session.pump(stream, signals, **wanted):
             return 0

@@ -262,16 +262,18 @@ def _blkio(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> N
         warnings.append("Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.")
         host["BlkioWeight"] = 0
     for key, (field, number, words) in DEVICES.items():
-        if number == "Weight" and host.get(key):
-            host[key] = [entry for entry in host[key] if entry.get("Weight")]  # 0 is the disk's usual weight
-        for entry in host.get(key) or ():
-            value = entry.setdefault(number, 0)
-            if number == "Weight" and value and not MIN_WEIGHT <= value <= MAX_WEIGHT:
-                raise InvalidParameter(f"invalid weight for device: {entry.get('Path')}:{value}")
-            disk(entry.setdefault("Path", ""))
-        if host.get(key) and field not in able:
+        entries = [{number: 0, **entry} for entry in host.get(key) or ()]  # the caller's own stay as they are
+        if number == "Weight":
+            entries = [entry for entry in entries if entry["Weight"]]  # 0 is the disk's usual weight
+        for entry in entries:
+            if number == "Weight" and not MIN_WEIGHT <= entry["Weight"] <= MAX_WEIGHT:
+                raise InvalidParameter(f"invalid weight for device: {entry.get('Path')}:{entry['Weight']}")
+            disk(entry.get("Path") or "")
+        if entries and field not in able:
             warnings.append(words)
-            host[key] = []
+            entries = []
+        if host.get(key):
+            host[key] = entries
 
 
 def disk(path: str) -> None:

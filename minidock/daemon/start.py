@@ -49,7 +49,7 @@ def start(engine: Engine, ref: str, *, attach: socket.socket | None = None, own:
         try:
             with container.locked():
                 run = start_locked(engine, container, attach)
-        except APIError:
+        except (APIError, MemoryError):
             # nobody else would remove it: there is no exit to come (unless it runs, which is one of the reasons to refuse)
             if container.host_config.get("AutoRemove") and not container.state().active:
                 removal.remove(engine, container, volumes=True)

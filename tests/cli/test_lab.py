@@ -115,7 +115,8 @@ def test_an_address_that_is_not_ours_is_one_line(ready: Path) -> None:
 def test_an_unknown_chapter_names_those_there_are(ready: Path) -> None:
     result = lab("run", "99", root=ready)
     assert result.returncode == 2
-    assert result.stderr == "no such chapter: 99 (there are: 00-preflight, 03-namespaces)\n"
+    there = ", ".join(sorted(path.stem for path in (CHECKOUT / "notebooks").glob("[0-9]*.ipynb")))
+    assert result.stderr == f"no such chapter: 99 (there are: {there})\n"
 
 
 # -- setup --

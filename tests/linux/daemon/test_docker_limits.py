@@ -54,6 +54,7 @@ def peer(tmp_path_factory: pytest.TempPathFactory, busybox_tar: bytes) -> Iterat
     folder = tmp_path_factory.mktemp("peer")
     with dockerd(folder) as docker:
         docker("import", "-", "busybox", stdin=busybox_tar)
+        docker("run", "--rm", "--net=none", "busybox", "true")  # its cgroup parent is made at the first start
         yield Peer(docker.host.removeprefix("unix://"))
 
 

@@ -212,7 +212,7 @@ def test_no_memory_for_the_engine(machine: Machine) -> None:
     works(machine.run("--net=none"))
     before = machine.look()
     failures = 0
-    for megabytes in range(80, 20, -4):
+    for megabytes in (*range(80, 48, -8), *range(48, 25, -1)):
         result = machine("run", "--rm", "--net=none", "busybox", "echo", "hello", prepare=limit(megabytes))
         if result.returncode == 0:
             works(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,17 @@ def test_the_unified_hierarchy(tmp_path: Path) -> None:
     assert limits.check(host, unified_machine(tmp_path / "old", ("memory.swap.max",))) == [
         f"{NO}swap limit capabilities{GONE}Memory limited without swap."
     ]
+
+
+def test_what_the_caller_gave_stays_as_it_was(tmp_path: Path) -> None:
+    """Lists are normalised in a copy: the request may be somebody's constant."""
+    whole_disk = next(f"/dev/{name}" for name in sorted(os.listdir("/sys/block")) if os.path.exists(f"/dev/{name}"))
+    trees = machine(tmp_path)
+    for entry in ({"Rate": 1}, {"Path": whole_disk}):
+        before = dict(entry)
+        with suppress(InvalidParameter):
+            limits.check({"BlkioDeviceReadBps": [entry]}, trees)
+        assert entry == before
 
 
 def test_an_update_of_swap_alone(tmp_path: Path) -> None:
