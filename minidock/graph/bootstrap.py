@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from minidock.graph.import_ import import_
 from minidock.graph.store import ImageStore
 from minidock.linux.files import flock, write_atomic
 
+IMAGES = ("busybox", "lab")
 RECIPE = 1  # raised when the recipes below change what they make
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TOOLS = ("stress", "stress-ng", "iperf3", "fio", "ip")
@@ -70,14 +71,16 @@ _DIRECTORIES = {
 }
 
 
-def bootstrap(store: ImageStore, progress: Progress = lambda _line: None) -> None:
-    """Make or refresh both images; `progress` gets one line for each step. Safe to run in several processes at once.
+def bootstrap(store: ImageStore, progress: Progress = lambda _line: None, images: Sequence[str] = IMAGES) -> None:
+    """Make or refresh the `images`; `progress` gets one line for each step. Safe to run in several processes at once.
 
-    Raises NotSupported when busybox is not installed; SystemFault. A missing tool is said, and left out.
+    Raises NotSupported when busybox is not installed; SystemFault; KeyError for an image without a recipe. A missing tool is
+    said, and left out.
     """
+    recipes = {"busybox": busybox, "lab": lab}
     with flock(os.path.join(store.root, "bootstrap.lock")):
-        for name, recipe in (("busybox:latest", busybox), ("lab:latest", lab)):
-            _refresh(store, name, recipe, progress)
+        for name in images:
+            _refresh(store, f"{name}:latest", recipes[name], progress)
 
 
 def _refresh(store: ImageStore, name: str, recipe: Callable[[Progress], Tree], progress: Progress) -> None:

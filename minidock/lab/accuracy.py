@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import minidock
-from minidock.daemon import bootstrap
 from minidock.daemon.teardown import teardown
+from minidock.graph import bootstrap
 from minidock.lab import scenarios
 from minidock.lab.experiment import Experiment, Result, judge
 from minidock.lab.verdicts import FAIL, INCONCLUSIVE, PASS, Promise
@@ -110,13 +110,13 @@ def main(argv: list[str]) -> int:
 
 @contextmanager
 def instance() -> Iterator[tuple[Any, Path]]:
-    """A client with the base images and an instance of its own, and a folder on the same disk; both gone afterwards."""
+    """A client with busybox and an instance of its own, and a folder on the same disk; both gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="accuracy-", dir="/var/tmp") as name, ExitStack() as undo:
         root, folder = Path(name, "root"), Path(name, "disk")
         folder.mkdir()
         undo.callback(teardown, root)
         client = undo.enter_context(minidock.from_env(root))
-        bootstrap.bootstrap(client.api.engine)
+        bootstrap.bootstrap(client.api.engine.images, images=("busybox",))
         yield client, folder
 
 
