@@ -22,8 +22,11 @@ NAMESPACES = ("mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time")
 _UNSHARE = {"mnt": ["--mount"], "pid": ["--pid", "--fork"]}
 _KERNEL_OPTION = {"mnt": "part of every kernel", "pid": "PID_NS", "net": "NET_NS", "ipc": "IPC_NS", "uts": "UTS_NS",
                   "user": "USER_NS", "cgroup": "CGROUPS", "time": "TIME_NS"}  # fmt: skip
-# The nine subsystems of the 2015 text (2.1.2); `ns` left the kernel with 3.0, pids came with 4.3.
-CONTROLLERS = ("blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "net_cls", "pids")
+# The nine subsystems of the 2015 text (2.1.2), without `ns`, which left the kernel with 3.0; and those that came since:
+# perf_event with 2.6.39, hugetlb with 3.6, pids with 4.3.
+CONTROLLERS = (
+    "blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "net_cls", "perf_event", "hugetlb", "pids",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def _cgroups() -> Iterator[Feature]:
     unified = Path("/sys/fs/cgroup/cgroup.controllers")
     mounted |= {"blkio" if c == "io" else c for c in (unified.read_text().split() if unified.exists() else [])}
     if version == 2:
-        mounted |= {"cpuacct", "devices", "freezer"}  # in v2 a part of cpu, an eBPF program, a core file
+        mounted |= {"cpuacct", "devices", "freezer", "perf_event"}  # part of cpu, an eBPF program, a core file, implicit
     for name in CONTROLLERS:
         state = "mounted" if name in mounted else "built, not mounted" if name in v1 else "not built"
         how = f"mount -t cgroup -o {name} none /some/empty/folder" if name in v1 else "a kernel with this controller"
@@ -193,7 +196,8 @@ def _network() -> Iterator[Feature]:
 
 
 def _commands() -> Iterator[Feature]:
-    for command, package in (("unshare", "util-linux"), ("nsenter", "util-linux"), ("ip", "iproute2"), ("ps", "procps")):
+    for command, package in (("unshare", "util-linux"), ("nsenter", "util-linux"), ("ip", "iproute2"), ("ps", "procps"),
+                             ("nft", "nftables")):  # fmt: skip
         path = shutil.which(command)
         yield Feature(f"command {command}", path is not None, path or "not found", f"apt-get install {package}")
 
