@@ -26,9 +26,8 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.daemon import proc
 from minidock.daemon.timestamps import ZERO
@@ -42,8 +41,7 @@ if TYPE_CHECKING:
 KILLED, LOST_IN_REBOOT = 137, 255
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """docker's ``State``: what a container is doing, or how it ended. Times are RFC 3339."""
 
     status: str
@@ -84,15 +82,15 @@ class State:
         }
 
 
-@dataclass
 class Container:
     """One container of `engine`; `record` is the content of config.json."""
 
-    engine: Engine
-    id: str
-    record: dict[str, Any] = field(repr=False)
-    directory: Path
-    lock: int = field(default=-1, repr=False)  # the lock's descriptor, while it is held
+    def __init__(self, engine: Engine, id: str, record: dict[str, Any], directory: Path) -> None:
+        self.engine, self.id, self.record, self.directory = engine, id, record, directory
+        self.lock = -1  # the lock's descriptor, while it is held
+
+    def __repr__(self) -> str:
+        return f"Container({self.id!r}, {self.directory!s})"
 
     @classmethod
     def load(cls, engine: Engine, id: str) -> Container:

@@ -5,7 +5,6 @@ The name is taken by inserting a row into linkgraph.db; the primary key is the l
 
 from __future__ import annotations
 
-import random
 import re
 import sqlite3
 from typing import TYPE_CHECKING
@@ -34,9 +33,11 @@ sammet shannon shockley sinoussi stallman tesla thompson torvalds turing wescoff
 ADJECTIVES, SURNAMES = _ADJECTIVES.split(), _SURNAMES.split()
 
 
-def random_name() -> str:
-    """docker's kind of name: ``adjective_surname`` (pkg/namesgenerator)."""
-    return f"{random.choice(ADJECTIVES)}_{random.choice(SURNAMES)}"
+def random_name(retry: bool = False) -> str:
+    """docker's kind of name: ``adjective_surname``, with a digit behind it on a `retry` (pkg/namesgenerator)."""
+    import random  # here, because only a new container needs it
+
+    return f"{random.choice(ADJECTIVES)}_{random.choice(SURNAMES)}{random.randrange(10) if retry else ''}"
 
 
 def validate(name: str) -> str:
@@ -52,7 +53,7 @@ def reserve(engine: Engine, id: str, name: str | None) -> str:
         _insert(engine, id, name)
         return name
     for attempt in range(6):
-        candidate = random_name() + (str(random.randrange(10)) if attempt else "")
+        candidate = random_name(retry=attempt > 0)
         try:
             _insert(engine, id, candidate)
         except Conflict:

@@ -23,12 +23,11 @@ an exec is looked up by its id alone and a unix socket's path has 107 bytes (uni
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from minidock.errors import SystemFault
 from minidock.linux import files
@@ -36,8 +35,7 @@ from minidock.linux import files
 DEFAULT_ROOT = "/var/lib/minidock"
 
 
-@dataclass(frozen=True)
-class Paths:
+class Paths(NamedTuple):
     """The folders of one instance, and its name."""
 
     root: Path
@@ -50,6 +48,8 @@ class Paths:
         absolute = os.path.realpath(root or os.environ.get("MINIDOCK_ROOT") or DEFAULT_ROOT)
         name = "minidock"
         if absolute != DEFAULT_ROOT:
+            import hashlib  # loads OpenSSL, 3 ms: not for the usual root
+
             name = f"minidock-{hashlib.sha256(os.fsencode(absolute)).hexdigest()[:8]}"
         return cls(Path(absolute), name, Path("/run") / name)
 

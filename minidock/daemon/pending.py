@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass
-class Attachment:
+class Attachment(NamedTuple):
     """The shim's end of one attach stream, and what the client asked for."""
 
     sock: socket.socket

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime
 
 from minidock.errors import InvalidParameter
 
@@ -34,6 +33,8 @@ def to_ns(text: str) -> int:
     match = _RFC3339.match(text)
     if match is None:
         raise ValueError(f"not an RFC 3339 time: {text!r}")
+    from datetime import UTC, datetime  # here, because most commands only write times, and it is 1 ms
+
     base, fraction, zone = match.groups()
     moment = datetime.fromisoformat(base + ("+00:00" if zone in (None, "Z") else zone))
     return int(moment.astimezone(UTC).timestamp()) * 10**9 + int((fraction or "0").ljust(9, "0"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import select
@@ -318,7 +317,7 @@ def _trace_request() -> dict[str, Any] | None:
     if tracer is None:
         return None
     plan = tracer.plan
-    return {"plan": dataclasses.asdict(plan)} if plan and plan.process != tracer.process else {}
+    return {"plan": plan._asdict()} if plan and plan.process != tracer.process else {}
 
 
 def _merge(event: dict[str, Any]) -> None:

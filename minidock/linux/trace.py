@@ -24,15 +24,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One step: `name` of the syscall or action, `what` it was done to, the `source` function that asked for it.
 
     start and duration are nanoseconds of CLOCK_MONOTONIC; `errno` is 0 on success; `process` is engine, shim or init.
@@ -47,8 +45,7 @@ class Step:
     process: str
 
 
-@dataclass(frozen=True)
-class FaultPlan:
+class FaultPlan(NamedTuple):
     """Fail right after step number `after` (1-based) in `process`: raise OSError(EIO), or SIGKILL ourselves."""
 
     process: str
@@ -60,14 +57,13 @@ class InjectedFault(OSError):
     """The error that a FaultPlan raises; an OSError, because that is what the real thing would be."""
 
 
-@dataclass
 class Tracer:
     """Collects the steps of one process; `plan` makes it fail on purpose."""
 
-    process: str
-    plan: FaultPlan | None = None
-    steps: list[Step] = field(default_factory=list)
-    own: int = 0  # the steps of this process alone: `steps` may hold those of others that were sent home
+    def __init__(self, process: str, plan: FaultPlan | None = None) -> None:
+        self.process, self.plan = process, plan
+        self.steps: list[Step] = []
+        self.own = 0  # the steps of this process alone: `steps` may hold those of others that were sent home
 
     def record(self, name: str, what: str, source: str, start: int, error: int) -> None:
         """Note one finished step, then carry out the fault plan if it was the one."""
@@ -83,7 +79,7 @@ class Tracer:
 
     def dump(self) -> list[dict[str, Any]]:
         """The steps as JSON-able dicts, in order."""
-        return [asdict(s) for s in self.steps]
+        return [s._asdict() for s in self.steps]
 
 
 _tracer: Tracer | None = None

@@ -42,7 +42,7 @@ class Shim:
     def __init__(self, handed: dict[str, Any], fds: dict[str, int], starter: int) -> None:
         self._config = config.from_dict(protocol.ShimConfig, handed["shim"])
         self._run, self._tty, self._cgroup, self._shared_pid = (handed[k] for k in ("run", "tty", "cgroup", "shared_pid"))
-        self._hierarchies = [cgroups.Hierarchy(**tree) for tree in handed["hierarchies"]]
+        self._hierarchies = [cgroups.Hierarchy(*tree) for tree in handed["hierarchies"]]
         self._tracer = trace.from_request(handed["trace"], "shim")
         if self._tracer:
             self._tracer.steps += [trace.Step(**step) for step in handed["steps"]]

@@ -33,6 +33,7 @@ from typing import Any
 from minidock import errors
 from minidock.libcontainer import cgroups, config, rootfs, sync
 from minidock.libcontainer.birth import InitProcess
+from minidock.libcontainer.cgroups import devices
 from minidock.libcontainer.container import Stdio, create
 from minidock.libcontainer.exec import create_exec
 from minidock.linux import process, trace
@@ -213,6 +214,7 @@ def rehearse() -> None:
     container, *_ = [config.from_json(type(sample), config.to_json(sample)) for sample in samples]
     assert isinstance(container, config.Config)
     rootfs.plan(container, cgroups.manager("/").paths())
+    devices.program(devices.DEFAULT)  # `cgroups.v2` imports that module late
     json.dumps({"run": 1, "at": timestamp(), "boot": _boot_id(), "start": process.start_time(os.getpid())})
 
 

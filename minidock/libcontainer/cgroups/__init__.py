@@ -31,10 +31,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from minidock.errors import SystemFault
-from minidock.libcontainer import config
 from minidock.libcontainer.cgroups import resources, v1, v2
 from minidock.libcontainer.cgroups.hierarchy import Hierarchy as Hierarchy
 from minidock.libcontainer.cgroups.hierarchy import fault, mkdir, read, unified, write
@@ -43,6 +42,9 @@ from minidock.libcontainer.cgroups.resources import Resources as Resources
 from minidock.libcontainer.cgroups.resources import from_host_config as from_host_config
 from minidock.libcontainer.cgroups.stats import Stats as Stats
 from minidock.libcontainer.cgroups.v2 import cpu_weight as cpu_weight
+
+if TYPE_CHECKING:
+    from minidock.libcontainer import config
 
 
 class Manager(Protocol):

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from minidock.errors import SystemFault
 from minidock.linux.files import read_small
@@ -24,8 +24,7 @@ _USUAL = {"cpu", "memory", "pids", "io", "cpuset"}
 REMOVE_TIMEOUT = 5.0
 
 
-@dataclass(frozen=True)
-class Hierarchy:
+class Hierarchy(NamedTuple):
     """One mounted cgroup tree: its `version` (1 or 2), what it controls, and where it is."""
 
     version: int

@@ -15,12 +15,10 @@ beforehand which fields it can hold.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from minidock.errors import InvalidParameter
 from minidock.libcontainer.cgroups import v1, v2
@@ -35,8 +33,7 @@ _HUGE_PAGES = ("2MB", "1GB")
 DeviceValue = tuple[int, int, int]  # major, minor, weight or rate
 
 
-@dataclass(frozen=True)
-class Resources:
+class Resources(NamedTuple):
     """Limits of one cgroup. None: leave what the kernel has; -1: no limit. Bytes, µs, and per second where not said.
 
     `memory_swap` is memory plus swap, as docker and v1 count it. `cpuset_cpus` and `cpuset_mems` are lists like ``0-2,5``.
@@ -63,7 +60,7 @@ class Resources:
     hugetlb: tuple[tuple[str, int], ...] = ()
 
 
-FIELDS = tuple(f.name for f in dataclasses.fields(Resources))
+FIELDS = Resources._fields
 
 # Resources' field → HostConfig's, where a number or a list of CPUs is taken over as it is and 0 means "not asked for".
 _PLAIN = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from minidock.libcontainer.cgroups.hierarchy import below, read
@@ -24,8 +23,7 @@ class BlkioCount(NamedTuple):
     ios: int
 
 
-@dataclass(frozen=True)
-class Stats:
+class Stats(NamedTuple):
     """One sample. Times are ns, sizes bytes; a limit of -1 is none; a counter whose controller is not there is 0.
 
     cpu_user_ns and cpu_system_ns are shares of cpu_total_ns (on v1 to 10 ms: cpuacct.stat counts in clock ticks).
@@ -46,7 +44,7 @@ class Stats:
     memory_limit: int = -1
     memory_swap_usage: int = 0
     memory_failcnt: int = 0
-    memory_stat: dict[str, int] = field(default_factory=dict)
+    memory_stat: Mapping[str, int] = {}
     oom_kills: int = 0
     pids_current: int = 0
     pids_limit: int = -1

@@ -28,7 +28,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from minidock.errors import NotSupported, SystemFault
-from minidock.libcontainer import config
 from minidock.libcontainer.cgroups import stats, v2
 from minidock.libcontainer.cgroups.hierarchy import (
     Hierarchy,
@@ -43,8 +42,9 @@ from minidock.libcontainer.cgroups.hierarchy import (
 )
 from minidock.linux.trace import traced
 
-if TYPE_CHECKING:  # it imports us
-    from minidock.libcontainer.cgroups.resources import Resources
+if TYPE_CHECKING:
+    from minidock.libcontainer import config
+    from minidock.libcontainer.cgroups.resources import Resources  # it imports us
 
 # How long `freeze` waits, in seconds. A task in uninterruptible sleep (a dead NFS server) never freezes on v1.
 FREEZE_TIMEOUT = 10.0

@@ -15,7 +15,6 @@ to the directory decides instead (see linux/bpf.py).
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import math
 import os
@@ -27,8 +26,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from minidock.errors import InvalidParameter, NotSupported, SystemFault
-from minidock.libcontainer import config
-from minidock.libcontainer.cgroups import devices, stats
+from minidock.libcontainer.cgroups import stats
 from minidock.libcontainer.cgroups.hierarchy import (
     Hierarchy,
     fault,
@@ -41,8 +39,9 @@ from minidock.libcontainer.cgroups.hierarchy import (
     write_all,
 )
 
-if TYPE_CHECKING:  # it imports us
-    from minidock.libcontainer.cgroups.resources import Resources
+if TYPE_CHECKING:
+    from minidock.libcontainer import config
+    from minidock.libcontainer.cgroups.resources import Resources  # it imports us
 
 FREEZE_TIMEOUT = 10.0
 
@@ -196,6 +195,8 @@ class Manager:
             for name, value in cgroup.settings:
                 self._set(name, value)
             if cgroup.devices:
+                from minidock.libcontainer.cgroups import devices  # here: who only looks at a cgroup needs no rules
+
                 devices.attach(self._directory, cgroup.devices)
             undo.pop_all()
 
@@ -238,11 +239,11 @@ class Manager:
     def _complete(self, wanted: Resources) -> Resources:
         """`wanted` with the other half of what v2 keeps in one number or one file, from what holds now."""
         if wanted.cpu_period is not None and wanted.cpu_quota is None and self._has("cpu.max"):
-            wanted = dataclasses.replace(wanted, cpu_quota=_number(read(f"{self._directory}/cpu.max").split()[0]))
+            wanted = wanted._replace(cpu_quota=_number(read(f"{self._directory}/cpu.max").split()[0]))
         elif wanted.cpu_quota is not None and wanted.cpu_period is None and self._has("cpu.max"):
-            wanted = dataclasses.replace(wanted, cpu_period=int(read(f"{self._directory}/cpu.max").split()[1]))
+            wanted = wanted._replace(cpu_period=int(read(f"{self._directory}/cpu.max").split()[1]))
         if wanted.memory_swap is not None and wanted.memory is None and self._has("memory.max"):
-            wanted = dataclasses.replace(wanted, memory=_number(read(f"{self._directory}/memory.max").strip()))
+            wanted = wanted._replace(memory=_number(read(f"{self._directory}/memory.max").strip()))
         return wanted
 
     def stats(self) -> stats.Stats:

@@ -67,7 +67,7 @@ def test_each_limit_is_read_back_and_changed_in_use(manager: cgroups.Manager, na
 
 def test_all_limits_at_once(manager: cgroups.Manager) -> None:
     pairs = [CASES[name][0] for name in CASES]
-    values = {f: v for case in pairs for f, v in vars(case[0]).items() if v not in (None, ())}
+    values = {f: v for case in pairs for f, v in case[0]._asdict().items() if v not in (None, ())}
     manager.create(Cgroup(PATH, settings=wanted(manager, Resources(**values))))
     lines: Expected = {}
     for case in pairs:
@@ -150,7 +150,7 @@ def test_an_update_is_whole_or_nothing(manager: cgroups.Manager) -> None:
                 manager.update(nobody)
             assert caught.value.errno == errno.ENODEV
             assert everything(manager) == before
-            manager.update(Resources(**{**vars(nobody), "throttle_write_iops": ()}))  # without the fault all of it holds
+            manager.update(Resources(**{**nobody._asdict(), "throttle_write_iops": ()}))  # without the fault all of it holds
             assert everything(manager) != before
         manager.remove()
 
