@@ -39,7 +39,7 @@ CASES: dict[str, Callable[[Path], Experiment]] = {
     "cpuset": lambda _: scenarios.pinned(0),
     "quota": lambda _: scenarios.quota(0.5),
     "memory": lambda _: scenarios.memory(
-        32 * MiB, swap=32 * MiB, seconds=1.0, every=0.25, command=scenarios.grow(48 * MiB, step=8 * MiB, pause=0, outlive=True)
+        32 * MiB, swap=32 * MiB, seconds=1.0, every=0.25, command=scenarios.at_once(48 * MiB, outlive=True)
     ),
     "disk": lambda folder: scenarios.disk(folder, write_bps=10 * MiB),
 }

@@ -129,6 +129,17 @@ def grow(total: int, *, step: int = 4 << 20, pause: float = 0.05, stay: int = 60
     return ("sh", "-c", f"mkfifo /tmp/feed; ({feed}) > /tmp/feed & {last}")
 
 
+def at_once(total: int, *, wait: float = 0.2, stay: int = 60, outlive: bool = False) -> tuple[str, ...]:
+    """A command that wants `total` bytes in one go, after `wait` seconds in which its counters can be read for the first time.
+
+    dd reads into one block of that size, and it is the kernel that fills it: an emulated machine, too, is there in a moment.
+    It holds the block for `stay` seconds, as nobody reads what it wants to write. `outlive` as in `grow`.
+    """
+    hog = f"dd if=/dev/zero of=/tmp/feed bs={total} count=1"
+    last = f"{hog}; sleep {stay}" if outlive else f"exec {hog}"
+    return ("sh", "-c", f"mkfifo /tmp/feed; sleep {stay} < /tmp/feed & usleep {round(wait * 1e6)}; {last}")
+
+
 def memory(
     limit: int,
     *,

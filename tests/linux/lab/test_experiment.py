@@ -88,7 +88,7 @@ def test_rounds_that_tell_nothing_are_no_failure(client: Any) -> None:
 
 
 def test_memory_to_the_page(client: Any) -> None:
-    hog = scenarios.grow(24 * MiB, step=8 * MiB, pause=0, outlive=True)
+    hog = scenarios.at_once(24 * MiB, outlive=True)
     wanted = scenarios.memory(16 * MiB, swap=16 * MiB, command=hog, seconds=0.6, every=0.2)
     limited, control = both(client, wanted, at_least=2, at_most=4)
     assert limited.verdict, limited.verdict.detail()
@@ -100,7 +100,7 @@ def test_memory_to_the_page(client: Any) -> None:
 
 
 def test_out_of_memory_ends_the_container(client: Any) -> None:
-    hog = scenarios.grow(24 * MiB, step=8 * MiB, pause=0)
+    hog = scenarios.at_once(24 * MiB)
     wanted = scenarios.memory(16 * MiB, swap=16 * MiB, command=hog, seconds=0.6, every=0.2)
     rows = run(wanted, engine=client, progress=False)
     assert (rows[-1]["ended"], rows[-1]["exit_code"], rows[-1]["oom_killed"]) == (True, 137, True)

@@ -128,6 +128,7 @@ def test_burners_and_hogs_are_plain_shell() -> None:
     assert scenarios.burners(1)[:2] == scenarios.burners(3)[:2] == ("sh", "-c")
     assert "seq 2" in scenarios.burners(3)[2]
     assert "seq 8" in scenarios.grow(32 << 20, step=4 << 20)[2]
+    assert "bs=33554432" in scenarios.at_once(32 << 20)[2]
 
 
 def test_a_load_is_small_data() -> None:
