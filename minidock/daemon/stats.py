@@ -174,7 +174,13 @@ def cpu(used: Stats, clock: int) -> dict[str, Any]:
 def memory(used: Stats, machine: int) -> dict[str, Any]:
     """``memory_stats`` in bytes. Without a limit of its own the container's limit is the machine's memory, as with docker."""
     limit = used.memory_limit if 0 < used.memory_limit < machine else machine
-    return {"usage": used.memory_usage, "limit": limit, "failcnt": used.memory_failcnt, "stats": used.memory_stat}
+    return {
+        "usage": used.memory_usage,
+        "max_usage": used.memory_max_usage,
+        "limit": limit,
+        "failcnt": used.memory_failcnt,
+        "stats": used.memory_stat,
+    }
 
 
 def machine_memory(meminfo: str) -> int:

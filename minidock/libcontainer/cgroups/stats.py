@@ -29,8 +29,9 @@ class Stats(NamedTuple):
     cpu_user_ns and cpu_system_ns are shares of cpu_total_ns (on v1 to 10 ms: cpuacct.stat counts in clock ticks).
     percpu_ns: by CPU, v1 only, v2 has no such counter. periods and throttled_periods: of the CPU quota; throttled_ns:
     how long all runnable CPUs together were held back. memory_usage: page cache included. memory_swap_usage: memory and
-    swap together. memory_failcnt: how often the memory limit was hit (where v1's limit of memory and swap is the same, that
-    one is hit first, and counts apart). oom_kills: processes killed in here and below.
+    swap together. memory_max_usage: the most that memory_usage has been. memory_failcnt: how often the memory limit was
+    hit (where v1's limit of memory and swap is the same, that one is hit first, and counts apart). oom_kills: processes
+    killed in here and below.
     """
 
     cpu_total_ns: int = 0
@@ -43,6 +44,7 @@ class Stats(NamedTuple):
     memory_usage: int = 0
     memory_limit: int = -1
     memory_swap_usage: int = 0
+    memory_max_usage: int = 0
     memory_failcnt: int = 0
     memory_stat: Mapping[str, int] = {}
     oom_kills: int = 0
@@ -87,6 +89,7 @@ def sample_v1(paths: Mapping[str, str]) -> Stats:
         memory_usage=memory,
         memory_limit=-1 if limit >= _V1_UNLIMITED else limit,
         memory_swap_usage=number(text("memory.memsw.usage_in_bytes"), memory),
+        memory_max_usage=number(text("memory.max_usage_in_bytes")),
         memory_failcnt=number(text("memory.failcnt")),
         memory_stat=pairs(text("memory.stat")),
         oom_kills=oom_kills_v1(paths.get("memory")),
@@ -117,6 +120,7 @@ def sample_v2(directory: str) -> Stats:
         memory_usage=memory,
         memory_limit=number(text("memory.max"), -1),
         memory_swap_usage=memory + number(text("memory.swap.current")),
+        memory_max_usage=number(text("memory.peak")),  # since Linux 5.19
         memory_failcnt=events.get("max", 0),
         memory_stat=pairs(text("memory.stat")),
         oom_kills=events.get("oom_kill", 0),

@@ -76,6 +76,7 @@ def test_memory_is_counted_and_its_limit_kills(manager: cgroups.Manager) -> None
     assert inside(manager, lambda: eat(48)) == -1
     free = manager.stats()
     assert (free.memory_failcnt, free.oom_kills) == (0, 0)
+    assert free.memory_max_usage > 48 * MIB > free.memory_usage
     manager.update(Resources(memory=24 * MIB, memory_swap=25 * MIB))
     assert inside(manager, lambda: eat(48)) == -signal.SIGKILL
     after = manager.stats()

@@ -24,6 +24,7 @@ V1 = Stats(
     memory_usage=100,
     memory_limit=200,
     memory_failcnt=1,
+    memory_max_usage=150,
     memory_stat={"total_inactive_file": 5},
     pids_current=4,
     pids_limit=50,
@@ -55,7 +56,9 @@ def test_cpu() -> None:
 
 
 def test_memory_without_a_limit_is_limited_by_the_machine() -> None:
-    assert stats.memory(V1, machine=1000) == {"usage": 100, "limit": 200, "failcnt": 1, "stats": {"total_inactive_file": 5}}
+    assert stats.memory(V1, machine=1000) == {
+        "usage": 100, "max_usage": 150, "limit": 200, "failcnt": 1, "stats": {"total_inactive_file": 5},
+    }  # fmt: skip
     assert stats.memory(V1, machine=150)["limit"] == 150
     assert stats.memory(V2, machine=1000)["limit"] == 1000
     assert stats.machine_memory("MemTotal:        2048 kB\nMemFree: 1 kB\n") == 2 << 20
