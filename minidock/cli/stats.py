@@ -5,6 +5,9 @@
     --no-stream      a sample ── 0.1 s ── a sample ── table            docker waits for two of its samples, two seconds
     else             a sample ── 0.1 s ── a sample ── table ── 1 s ── a sample ── table ── …
 
+The answer of --no-stream is the window and a start of Python: so until the first sample nothing is imported that is not needed
+to take it, and what prints is imported while the window runs.
+
 From the second sample on they come from a stream for each container. All streams are read by this one thread, in turn: each
 waits for its own second to be over, so that a round takes one second however many there are.
 """
@@ -18,10 +21,9 @@ from typing import Any
 
 from minidock.cli import failures
 from minidock.cli.context import Context, complain
-from minidock.cli.format import FORMAT_HELP, usage
+from minidock.cli.format import FORMAT_HELP
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, string
-from minidock.cli.terminal import tty
 
 TABLE = "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}"
 HEADERS = {
@@ -35,6 +37,7 @@ HEADERS = {
     "BlockIO": "BLOCK I/O",
     "PIDs": "PIDS",
 }
+SHORT_ID = 12
 WINDOW = 0.1  # seconds between the two samples of the first table
 INTERVAL = 1.0  # seconds between two looks at which containers there are, when there are none
 LOOK_EVERY = 3.0  # seconds between two looks for new ones, when there are some: a look costs as much as a sample of each
@@ -80,6 +83,8 @@ class Meter:
 
     def row(self, truncate: bool) -> dict[str, Any]:
         """Its texts."""
+        from minidock.cli.format import usage  # here, as it is not needed before the first sample
+
         return usage.row(self.ref, self.sample, self._before, truncate=truncate, gone=self.gone)
 
 
@@ -88,7 +93,7 @@ def do(context: Context, parsed: Parsed) -> int:
     api, named, truncate = context.api, bool(parsed.args), not parsed["no-trunc"]
     meters = _meters(api, parsed.args or _ids(api, parsed["all"]), named)
     begin = time.monotonic()
-    from minidock.cli.format.listing import Listing  # a tenth of the window, which runs meanwhile
+    from minidock.cli.format.listing import Listing  # while the window runs
 
     table = Listing(parsed["format"], TABLE, HEADERS)
     if meters:
@@ -119,7 +124,7 @@ def do(context: Context, parsed: Parsed) -> int:
 
 
 def _ids(api: Any, all: bool) -> list[str]:
-    return [container["Id"][: usage.SHORT_ID] for container in api.containers(all=all, quiet=True)]
+    return [container["Id"][:SHORT_ID] for container in api.containers(all=all, quiet=True)]
 
 
 def _meters(api: Any, refs: list[str], named: bool) -> list[Meter]:
@@ -155,6 +160,8 @@ def _end_window(begin: float) -> None:
 def _draw(text: str) -> None:
     """A new picture in the place of the old one; where there is no terminal, one below the other."""
     if sys.stdout.isatty():
+        from minidock.cli.terminal import tty
+
         rows, columns = tty.size(sys.stdout.fileno())
         lines = [line[: columns or None] for line in text.splitlines()][: (rows or 25) - 1]
         text = HOME + "".join(line + END_OF_LINE + "\n" for line in lines) + END_OF_SCREEN

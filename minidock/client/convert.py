@@ -10,12 +10,13 @@ Sources: docker-py 7 ``docker.utils``; Engine API 1.41, ``POST /containers/creat
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidock.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 BYTE_UNITS = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 PROPAGATIONS = ("rshared", "shared", "rslave", "slave", "rprivate", "private")
@@ -47,7 +48,11 @@ def command_list(command: str | list[str] | tuple[str, ...] | None) -> list[str]
     """A command line, split as a shell would split it; a list stays a list."""
     if command is None:
         return None
-    return shlex.split(command) if isinstance(command, str) else list(command)
+    if not isinstance(command, str):
+        return list(command)
+    import shlex  # here, because the command line splits nothing: its shell has
+
+    return shlex.split(command)
 
 
 def environment_list(environment: Mapping[str, Any] | Iterable[str] | None) -> list[str] | None:
@@ -191,6 +196,8 @@ def timestamp(name: str, moment: datetime | int | float | None) -> float | None:
     """Seconds since the epoch, for ``since`` and ``until`` of logs. Raises InvalidArgument for anything else or negative."""
     if moment is None:
         return None
+    from datetime import datetime  # here, because it is 1 ms
+
     if isinstance(moment, datetime):
         # docker-py drops the fraction of a second here; a reader who asks for it should get it.
         return moment.timestamp()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from minidock.daemon.mounts import MountPoint
 from minidock.linux import files, trace
+from minidock.linux.openat2 import openat2
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -76,7 +77,7 @@ def _copy_up(engine: Engine, layer: str, destination: str, data: Path) -> None:
         root = os.open(stack.enter_context(engine.layers.mounted(layer)), os.O_PATH | os.O_CLOEXEC)
         stack.callback(os.close, root)
         try:
-            source = files.openat2(root, destination, os.O_RDONLY | os.O_DIRECTORY)
+            source = openat2(root, destination, os.O_RDONLY | os.O_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
             return
         stack.callback(os.close, source)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from minidock.graphdriver import Change
-from minidock.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, openat2
+from minidock.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, openat2
 
 # ioctl_iflags(2): the numbers are the same on x86-64 and arm64.
 FS_IOC_GETFLAGS = 0x80086601

@@ -23,7 +23,7 @@ from minidock.libcontainer import covering
 from minidock.libcontainer import options as mountopts
 from minidock.libcontainer.config import Device
 from minidock.linux import mount
-from minidock.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, openat2
+from minidock.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, openat2
 
 STAGE = "/tmp"  # where the root is attached until pivot_root; our mount namespace is our own by then
 # What a user namespace cannot mount unless it owns the namespace behind it, and where the host has it.

@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 
 from minidock.linux import mount, tty
-from minidock.linux.files import openat2
+from minidock.linux.openat2 import openat2
 
 
 @dataclass(frozen=True)

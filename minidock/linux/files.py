@@ -1,9 +1,8 @@
-"""Files that are whole or not there, locks between processes, and paths that cannot leave a root."""
+"""Files that are whole or not there, and locks between processes."""
 
 from __future__ import annotations
 
 import _thread
-import ctypes
 import errno
 import fcntl
 import os
@@ -11,27 +10,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from minidock.linux.libc import syscall
-from minidock.linux.trace import step, traced
-
-RESOLVE_NO_XDEV = 0x01
-RESOLVE_NO_MAGICLINKS = 0x02
-RESOLVE_NO_SYMLINKS = 0x04
-RESOLVE_BENEATH = 0x08
-RESOLVE_IN_ROOT = 0x10
+from minidock.linux.trace import step
 
 _FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS, _FS_TOPDIR_FL = 0x80086601, 0x40086602, 0x00020000  # include/uapi/linux/fs.h
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-
-@traced
-def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = RESOLVE_IN_ROOT) -> int:
-    """Open `path` as seen from the root `dirfd`: links and ``..`` cannot lead out (openat2(2)). Close-on-exec."""
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    return syscall("openat2", dirfd, os.fsencode(path), how, ctypes.sizeof(how), path=path)
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str, *, mode: int = 0o600, durable: bool = True) -> None:

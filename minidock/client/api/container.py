@@ -1,7 +1,8 @@
 """The containers' part of `APIClient`, in the order of a container's life.
 
 Each method takes docker-py's arguments, asks the verb of the same name in `minidock.daemon`, and returns what the Engine API
-would have answered. The verbs are imported where they are called: a program loads only those it uses.
+would have answered. The verbs, and the classes of docker-py's argument forms, are imported where they are used: a program loads
+only those it needs.
 """
 
 # ruff: noqa: ARG002 — docker-py's signatures, with arguments that mean nothing without HTTP, swarm or old API versions
@@ -9,17 +10,20 @@ would have answered. The verbs are imported where they are called: a program loa
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minidock.client import convert, streams, updates
+from minidock.client import convert, streams
 from minidock.client.api.base import API_VERSION, ApiBase, Resource, as_json, resource_id
 from minidock.client.streams import CancellableStream
-from minidock.client.types import ContainerConfig, EndpointConfig, HostConfig, NetworkingConfig
 from minidock.errors import DeprecatedMethod, InvalidArgument, NotModified, NotSupported
+
+if TYPE_CHECKING:
+    import socket
+    from datetime import datetime
+
+    from minidock.client.types import ContainerConfig, EndpointConfig, HostConfig, NetworkingConfig
 
 STOP_TIMEOUT = 10
 
@@ -71,6 +75,8 @@ class ContainerApi(ApiBase):
 
     def create_container_config(self, *args: Any, **kwargs: Any) -> ContainerConfig:
         """The body of ``POST /containers/create`` from `create_container`'s arguments."""
+        from minidock.client.types import ContainerConfig
+
         return ContainerConfig(API_VERSION, *args, **kwargs)
 
     def create_container_from_config(
@@ -96,16 +102,22 @@ class ContainerApi(ApiBase):
 
     def create_host_config(self, **kwargs: Any) -> HostConfig:
         """The HostConfig from docker-py's keywords: see `minidock.client.types.HOST_CONFIG` for all of them."""
+        from minidock.client.types import HostConfig
+
         if "version" in kwargs:
             raise TypeError("create_host_config() got an unexpected keyword argument 'version'")
         return HostConfig(API_VERSION, **kwargs)
 
     def create_networking_config(self, *args: Any, **kwargs: Any) -> NetworkingConfig:
         """Network name → endpoint config."""
+        from minidock.client.types import NetworkingConfig
+
         return NetworkingConfig(*args, **kwargs)
 
     def create_endpoint_config(self, *args: Any, **kwargs: Any) -> EndpointConfig:
         """How a container sits in one network."""
+        from minidock.client.types import EndpointConfig
+
         return EndpointConfig(API_VERSION, *args, **kwargs)
 
     # --- its life
@@ -194,6 +206,8 @@ class ContainerApi(ApiBase):
         Names and units as in `create_host_config`; `more` is what docker-py has no keyword for, see `minidock.client.updates`.
         Raises InvalidParameter, Conflict, or SystemFault when the kernel refuses; then nothing has changed.
         """
+        from minidock.client import updates
+
         given = {
             "blkio_weight": blkio_weight, "cpu_period": cpu_period, "cpu_quota": cpu_quota, "cpu_shares": cpu_shares,
             "cpuset_cpus": cpuset_cpus, "cpuset_mems": cpuset_mems, "mem_limit": mem_limit,

@@ -27,7 +27,7 @@ from minidock.errors import InvalidParameter, SystemFault
 from minidock.graph.archive import names, reader
 from minidock.graph.archive.reader import Body
 from minidock.graphdriver.tree import OPAQUE_XATTR, remove_tree
-from minidock.linux.files import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+from minidock.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 
 XATTR = "SCHILY.xattr."  # the pax keyword that star invented and everybody uses
 # Attributes that a layer may bring. "trusted." would let it speak to overlayfs (redirects), other "security." to the LSM.

@@ -18,7 +18,7 @@ from minidock.graph.import_ import import_
 from minidock.graph.load import load
 from minidock.graph.store import ImageStore
 from minidock.linux import trace
-from minidock.linux.files import openat2
+from minidock.linux.openat2 import openat2
 
 from .archives import Pipe, config, digest, docker_archive, files, legacy_archive, oci_archive, stream
 from .conftest import Opener
