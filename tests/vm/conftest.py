@@ -5,13 +5,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.vm.guest import CGROUPS, ENGINE, EXPERIMENT, Outcome, suite_in_guest
+from tests.vm.guest import CGROUPS, ENGINE, EXPERIMENTS, Outcome, suite_in_guest
 
 # The host runs the v1 suite itself; in its guest what counts and what runs is enough. One test of them cannot hold in
 # there: Linux 6.1 counts a v1 cgroup's block I/O only while a throttle rule stands in it (seen: 0 without, all with one).
 NOT_COUNTED = f"--deselect={CGROUPS}_stats.py::test_block_io_is_counted[v1]"
 SUITES = {
-    "v2": (*(f"{CGROUPS}{part}.py" for part in ("", "_limits", "_places", "_stats")), *ENGINE, EXPERIMENT, "-k", "not v1"),
+    "v2": (*(f"{CGROUPS}{part}.py" for part in ("", "_limits", "_places", "_stats")), *ENGINE, *EXPERIMENTS, "-k", "not v1"),
     "v1": (f"{CGROUPS}_stats.py", *ENGINE, NOT_COUNTED, "-k", "not v2"),
 }
 

@@ -15,8 +15,13 @@ ENGINE = (
     "tests/linux/daemon/test_limits.py::test_a_container_that_runs_out_of_memory",
     "tests/linux/daemon/test_lifecycle.py::test_exec",
     "tests/linux/daemon/test_update.py::test_at_once_on_a_running_container",
+    "tests/linux/client/test_stats.py::test_the_figures_are_the_kernels",
 )
-EXPERIMENT = "tests/linux/lab/test_experiment.py::test_quota"
+# As large as a chapter's: each limit with a load that strains it, and its control; directions, and what the kernel wrote.
+EXPERIMENTS = tuple(
+    f"tests/linux/lab/test_experiment.py::test_{name}"
+    for name in ("shares_on_one_core", "quota", "pinned", "memory_to_the_page")
+)
 REPORT = "/run/report.xml"
 TIMEOUT = 600.0  # seconds, for a machine that is busy with something else; it takes one or two minutes
 

@@ -96,7 +96,7 @@ def test_memory_to_the_page(client: Any) -> None:
     assert limited.rows[0]["memsw_limit"] == limited.rows[0]["memory_limit"] == 16 * MiB
     assert max(row.get("memory", 0) for row in limited.rows) <= 16 * MiB
     kills = [sum(row.get("oom_kills", 0) for row in run.rows) for run in (limited, control)]
-    assert kills[0] >= 2 and kills[1] == 0
+    assert kills[0] >= 1 and kills[1] == 0
 
 
 def test_out_of_memory_ends_the_container(client: Any) -> None:
