@@ -26,9 +26,9 @@ from typing import Any
 import minidock
 from minidock.daemon.teardown import teardown
 from minidock.graph import bootstrap
-from minidock.lab import scenarios
+from minidock.lab import facts, scenarios
 from minidock.lab.experiment import Experiment, Result, judge
-from minidock.lab.verdicts import FAIL, INCONCLUSIVE, PASS, Promise
+from minidock.lab.verdicts import FAIL, INCONCLUSIVE, PASS, Promise, number
 
 MiB = 1 << 20
 CASES: dict[str, Callable[[Path], Experiment]] = {
@@ -71,7 +71,7 @@ class Line:
         lines = [f"{self.result.verdict}", f"    measured: {self.result.verdict.detail()}"]
         if self.control is not None:
             mean = statistics.fmean(self.control.samples)
-            lines.append(f"    without the limit: {mean:.4g}: {self.control.verdict.outcome}")
+            lines.append(f"    without the limit: {number(mean)}: {self.control.verdict.outcome}")
         return "\n".join(lines)
 
 
@@ -98,7 +98,8 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if unknown := set(options.names) - CASES.keys():
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
-    good = True
+    good, here = True, facts.system_facts()
+    sys.stdout.write("{taken_at}, Linux {kernel}, cgroup v{cgroup}, {cpus} CPUs: {cpu}\n".format(**here))
     with instance() as (client, folder):
         for line in table(options.names or list(CASES), client, folder, options.stretch):
             held = line.direction if options.directions else line.holds

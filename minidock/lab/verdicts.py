@@ -79,7 +79,7 @@ class Verdict:
         """The numbers: interval, promised range, rounds, steal. Not stable from run to run."""
         low, high = self.interval
         return (
-            f"{statistics.mean(self.samples):.3g} (99 %: {low:.3g} … {high:.3g}), promised {_range(self.promise)}, "
+            f"{number(statistics.mean(self.samples))} (99 %: {number(low)} … {number(high)}), promised {_range(self.promise)}, "
             f"{len(self.samples)} rounds, steal {self.steal:.1%}"
         )
 
@@ -174,9 +174,14 @@ def _remember(verdict: Verdict) -> Verdict:
     return verdict
 
 
+def number(value: float) -> str:
+    """A measured number to be read: three digits, and from a thousand on all before the point (a limit holds to the page)."""
+    return f"{value:.0f}" if 1000 <= abs(value) < math.inf else f"{value:.3g}"
+
+
 def _range(promise: Promise) -> str:
     if promise.low == -math.inf:
-        return f"at most {promise.high:.3g}"
+        return f"at most {number(promise.high)}"
     if promise.high == math.inf:
-        return f"at least {promise.low:.3g}"
-    return f"{promise.low:.3g} … {promise.high:.3g}"
+        return f"at least {number(promise.low)}"
+    return f"{number(promise.low)} … {number(promise.high)}"
