@@ -119,12 +119,14 @@ class LoopDisk:
             self._undo = undo.pop_all()
 
     def _schedule(self, wanted: str) -> None:
-        """Choose the scheduler `wanted`, the earlier one written down first."""
+        """Choose the scheduler `wanted`, the earlier one written down first. Asked for it, the kernel loads its module."""
         now, possible = self.disk.schedulers()
-        if wanted not in possible:
-            raise ValueError(f"{self.disk.name} cannot be scheduled by {wanted}, only by: {', '.join(possible)}")
         _note(self.image).write_text(now)
-        Path(f"/sys/block/{self.disk.name}/queue/scheduler").write_text(wanted)
+        try:
+            Path(f"/sys/block/{self.disk.name}/queue/scheduler").write_text(wanted)
+        except OSError as e:
+            known = ", ".join(possible)
+            raise ValueError(f"{self.disk.name} cannot be scheduled by {wanted} ({e.strerror}), only by: {known}") from None
 
     def remove(self) -> None:
         """Unmount, put the scheduler back, detach, delete. Repeatable."""

@@ -79,9 +79,10 @@ def said_until(container: Any, word: str) -> list[str]:
 
 
 def squeezed(pool: int = 48, quiet: int = 24, loud: int = 40, **options: Any) -> int:
-    """Bytes in swap of a quiet container (`quiet` MiB, started with `options`) after a neighbour took `loud` of `pool` MiB.
+    """Bytes in swap of a quiet container (`quiet` MiB, started with `options`) whose neighbour wants `loud` of `pool` MiB.
 
-    Both sit below one group, the pool, whose memory is limited and whose swap is not.
+    Both sit below one group, the pool, whose memory is limited and whose swap is not. The neighbour uses its memory again and
+    again: each time the kernel looks for pages it asks one of the two groups, and in the end both (v2's shrink_node_memcgs).
     """
     group = cgroups.manager("/lab09-pool")
     folder = Path(group.paths()["memory" if facts.cgroup_version() == 1 else ""])
@@ -90,14 +91,15 @@ def squeezed(pool: int = 48, quiet: int = 24, loud: int = 40, **options: Any) ->
         first = _held_in("/lab09-pool", quiet, undo, **options)
         (folder / ("memory.limit_in_bytes" if facts.cgroup_version() == 1 else "memory.max")).write_text(str(pool * MIB))
         watch(first, seconds=5, until=lambda r: r["memsw"] >= quiet * MIB)
-        second = _held_in("/lab09-pool", loud, undo)
+        second = _held_in("/lab09-pool", loud, undo, again=True)
         watch(second, seconds=8, until=lambda r: r["memsw"] >= loud * MIB)
-        return int(counters.counters(first, "memory")["swap"])
+        return int(watch(first, seconds=0.5, until=lambda r: r["swap"] > quiet * MIB // 2)[-1]["swap"])
 
 
-def _held_in(parent: str, megabytes: int, undo: ExitStack, **options: Any) -> Any:
-    """A container below the cgroup `parent` that takes `megabytes` MiB and keeps them; removed by `undo`."""
-    argv = ["stress", "--vm", "1", "--vm-bytes", f"{megabytes}M", "--vm-hang", "0"]
+def _held_in(parent: str, megabytes: int, undo: ExitStack, *, again: bool = False, **options: Any) -> Any:
+    """A container below the cgroup `parent` that takes `megabytes` MiB and keeps them, writing to them once or always `again`;
+    removed by `undo`."""
+    argv = ["stress", "--vm", "1", "--vm-bytes", f"{megabytes}M", *(["--vm-keep"] if again else ["--vm-hang", "0"])]
     container = chapter.current().run("lab", argv, detach=True, cgroup_parent=parent, **options)
     undo.callback(container.remove, force=True)
     return container
