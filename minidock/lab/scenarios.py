@@ -8,7 +8,7 @@ bytes.
 `shares_on_one_core`      contenders pinned to one core                             CPU-time ratio = ratio of the weights
 `shares_unpinned`         the same on all cores                                     the same, with its spread
 `alone`                   one container with few shares and nobody beside it        it leaves no CPU time idle
-`pinned`                  a burner per core, cpuset of one core                     99.5 % of its time is on that core
+`pinned`                  two burners per core, cpuset of one core                  99.5 % of its time is on that core
 `quota`                   a CPU burner under cpu_quota and cpu_period               cores used = quota ÷ period
 `memory`                  memory that grows, window by window                       the peak is the limit, to the page
 `disk`                    dd on a directory of the host                             bytes (or operations) a second = the limit
@@ -82,9 +82,10 @@ def alone(shares: int = 50, *, core: int | None = 0, name: str = "") -> Experime
 def pinned(core: int = 0, *, processes: int | None = None, name: str = "") -> Experiment:
     """More burners than the one core that the container may use. Promised: 99.5 % of its CPU time on that core.
 
+    Two for each CPU of the machine (or `processes`): without the limit, chance does not gather them on one.
     The rows' ``percpu_source`` says whether the kernel counted it (v1) or the `processor` fields were sampled (v2).
     """
-    load = Load("pinned", burners(processes or os.cpu_count() or 1), {"cpuset_cpus": str(core)})
+    load = Load("pinned", burners(processes or 2 * (os.cpu_count() or 1)), {"cpuset_cpus": str(core)})
     text = f"99.5 % of the CPU time on CPU {core}"
 
     def on_core(rows: list[Row]) -> float:
