@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Page
 
-LAB = Path(__file__).resolve().parents[2]
+from tests.browser.conftest import chapter, seek
+
 CHAPTER = "03-namespaces.ipynb"
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 CHAPTER_TIME = 240_000  # ms; a chapter takes at most 90 s on a laptop VM, a browser and a busy machine come on top
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The address that ``./lab`` prints. Its notebooks are put back as they were afterwards."""
-    before = {p: p.read_bytes() for p in (LAB / "notebooks").glob("*.ipynb")}
-    server = subprocess.Popen(
-        [LAB / "lab", "--port", "8899"], stdout=subprocess.PIPE, text=True, start_new_session=True, cwd="/"
-    )
-    assert server.stdout is not None
-    try:
-        for line in server.stdout:
-            if found := re.search(r"http://\S+", line):
-                yield found.group()
-                break
-        else:
-            pytest.fail("./lab ended without printing an address")
-    finally:
-        os.killpg(server.pid, signal.SIGINT)
-        server.wait(30)
-        server.stdout.close()
-        for path, content in before.items():
-            path.write_bytes(content)
-
-
-@pytest.fixture(scope="module")
 def page(address: str) -> Iterator[Page]:
     """The chapter, open in JupyterLab, kernel ready."""
-    with sync_playwright() as p, p.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
-        page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        page.goto(address.replace("00-preflight.ipynb", CHAPTER))
-        page.locator(".jp-Notebook").first.wait_for(timeout=60_000)
-        page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for(timeout=60_000)  # before, it is "Connecting"
+    with chapter(address, CHAPTER) as page:
         yield page
 
 
@@ -93,21 +61,6 @@ def test_a_figure_is_seen(page: Page) -> None:
     assert figure.evaluate("image => image.complete && image.naturalWidth") > 300
     box = figure.bounding_box()
     assert box is not None and box["width"] > 300 and box["height"] > 150
-
-
-def seek(page: Page, wanted: Locator) -> Locator:
-    """Scroll down from the top until `wanted` is there: JupyterLab renders only the cells near the window."""
-    panel = page.locator(".jp-WindowedPanel-outer").first
-    panel.evaluate("panel => { panel.scrollTop = 0 }")
-    while not wanted.count():
-        before = panel.evaluate("panel => panel.scrollTop")
-        after = panel.evaluate(
-            "panel => new Promise(done => { panel.scrollBy(0, 400);"
-            " requestAnimationFrame(() => requestAnimationFrame(() => done(panel.scrollTop))) })"
-        )
-        assert after > before or wanted.count(), "not in the whole notebook"
-    wanted.first.scroll_into_view_if_needed()
-    return wanted.first
 
 
 def test_a_widget_moves(page: Page) -> None:

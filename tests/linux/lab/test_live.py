@@ -50,7 +50,7 @@ def test_headless_shows_the_static_figure_and_leaves_no_container(
 
 def test_the_widget_moves_the_limit_and_its_button_ends_it(client: Any) -> None:
     async def scenario(follower: Follower) -> None:
-        (slider, button), image = (part := follower.widget().children)[0].children, part[1]
+        (slider, button, _said), image = (part := follower.widget().children)[0].children, part[1]
         await until(lambda: bytes(image.value).startswith(b"\x89PNG"))
         slider.value = 0.25
         await until(lambda: follower.rows[-1]["quota_us"] == 25_000)
@@ -58,7 +58,7 @@ def test_the_widget_moves_the_limit_and_its_button_ends_it(client: Any) -> None:
         await until(lambda: button.disabled)
         assert follower.ended and client.containers.list(all=True) == []
 
-    ended_by(scenario, Follower(ONE, CPU, (0.5, 0.25), "It follows", client, minutes=1))
+    ended_by(scenario, Follower(ONE, CPU, (0.5, 0.25), client, minutes=1))
 
 
 def test_its_time_is_limited(client: Any) -> None:
@@ -67,7 +67,7 @@ def test_its_time_is_limited(client: Any) -> None:
         await until(lambda: button.disabled)
         assert client.containers.list(all=True) == []
 
-    ended_by(scenario, Follower(ONE, CPU, (0.5,), "Over", client, minutes=0))
+    ended_by(scenario, Follower(ONE, CPU, (0.5,), client, minutes=0))
 
 
 def ended_by(scenario: Callable[[Follower], Coroutine[Any, Any, None]], follower: Follower) -> None:
@@ -80,7 +80,7 @@ def ended_by(scenario: Callable[[Follower], Coroutine[Any, Any, None]], follower
 
 def test_a_refused_start_leaves_nothing(client: Any) -> None:
     with pytest.raises(Exception, match="No such image"):
-        Follower(Experiment("x", [Load("a", image="nowhere")]), CPU, (0.5,), "", client, 1).start()
+        Follower(Experiment("x", [Load("a", image="nowhere")]), CPU, (0.5,), client, 1).start()
     assert client.containers.list(all=True) == []
 
 
