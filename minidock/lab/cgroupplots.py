@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from minidock.lab.measure import Row
-from minidock.lab.plots import BLACK, BLUE, GREY, ORANGE, PINK, RED, SKY, Picture, axes, short
+from minidock.lab.plots import BLACK, BLUE, GREY, ORANGE, PINK, RED, SKY, Picture, axes, legend, short
 
 
 def effects(
@@ -41,7 +41,7 @@ def effects(
         ax.set_xlim(-4, 109)
         ax.set_xlabel("got through, per cent of what was asked")
         ax.grid(axis="x", alpha=0.3)
-        figure.legend(loc="outside lower center", ncols=5, fontsize=8)
+        legend(figure)
     each = "; ".join(f"{r['controller']} {short(r['with'])} (without {short(r['without'])})" for r in rows)
     return Picture(figure, f"{title}. Per cent of what was asked that got through: {each}")
 
@@ -49,7 +49,7 @@ def effects(
 def window(series: Mapping[str, Sequence[tuple[float, float]]], during: tuple[float, float], *, title: str,
            xlabel: str, ylabel: str, held: str, line: tuple[float, str] | None = None) -> Picture:  # fmt: skip
     """Lines over time, with the stretch `during` shaded and named `held`; `line` is a limit across: (value, what it is)."""
-    with axes(title) as (figure, (ax,)):
+    with axes(title, height=3.4) as (figure, (ax,)):
         ax.axvspan(*during, color=SKY, alpha=0.25, label=held)
         for (name, points), style in zip(series.items(), ("-", "--", ":"), strict=False):
             ax.plot([x for x, _ in points], [y for _, y in points], style, linewidth=2, label=name)
@@ -58,7 +58,7 @@ def window(series: Mapping[str, Sequence[tuple[float, float]]], during: tuple[fl
         ax.set_ylim(bottom=0)
         ax.set_xlabel(xlabel)
         ax.set_ylabel(ylabel)
-        ax.legend(fontsize=9)
+        legend(figure)
     ends = "; ".join(f"{name} ends at {short(points[-1][1])}" for name, points in series.items())
     return Picture(figure, f"{title}. {held} from {during[0]:.2g} to {during[1]:.2g}. {ylabel}: {ends}")
 
@@ -82,6 +82,7 @@ def weights(formulas: Mapping[str, Callable[[int], float]], *, title: str) -> Pi
         right.bar(range(len(ratios)), list(ratios.values()), color=(PINK, BLUE, ORANGE), width=0.6)
         for i, value in enumerate(ratios.values()):
             right.text(i, value + 0.04, f"{value:.2f}", ha="center")
+        right.set_ylim(0, 1.12 * max(ratios.values()))
         right.axhline(2, color=RED, linestyle="--", linewidth=1.2)
         right.set_xticks(range(len(ratios)), [n.replace(" ", "\n", 1) for n in ratios], fontsize=8)
         right.set_ylabel("1000 shares : 500 shares")

@@ -17,6 +17,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PINK, YELLOW, BLACK, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#000000", "#777777"
@@ -71,6 +72,35 @@ def axes(title: str, *, height: float = 3.2, columns: int = 1, width: float = WI
         yield figure, panels
 
 
+def legend(figure: Figure) -> None:
+    """The legend of everything in `figure` that has a label, below the axes: there it hides nothing."""
+    handles, labels = [], []
+    for ax in figure.axes:
+        found = ax.get_legend_handles_labels()
+        handles += found[0]
+        labels += found[1]
+    if not labels:
+        return
+    letters = figure.get_figwidth() * 15.5  # in a line; a handle and the gaps take eight
+    columns = len(labels)
+    if sum(map(len, labels)) + 8 * columns > letters:
+        columns = max(1, int(letters / (max(map(len, labels)) + 8)))
+    below = figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.2, fontsize=9)
+    for handle in below.legend_handles:
+        if isinstance(handle, Line2D) and handle.get_markersize() > 9:
+            handle.set_markersize(9)
+
+
+def room(ax: Axes, values: Sequence[float], share: float = 0.08) -> None:
+    """End the value axis so far beyond the largest of `values` that no mark or number at it is cut."""
+    left, right = ax.get_xlim()
+    reach = max(values, default=right)
+    ax.set_xlim(left, reach * (right / left) ** share if ax.get_xscale() == "log" else reach + share * (reach - left))
+
+
+HALO: Any = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.8}  # behind a number that a line may cross
+
+
 def short(value: float) -> str:
     """A number as a reader wants it beside a bar: three digits, but no powers of ten ("1330", "0.926")."""
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
@@ -93,7 +123,7 @@ def bars(
     the expected value, drawn across.
     """
     names = list(values)
-    with axes(title, height=0.9 + 0.36 * len(names)) as (figure, (ax,)):
+    with axes(title, height=1.15 + 0.36 * len(names)) as (figure, (ax,)):
         rows = range(len(names))
         ax.barh(rows, [values[n] for n in names], color=SKY, edgecolor=BLUE, height=0.62, label="measured (median)")
         for i, n in enumerate(names):
@@ -102,23 +132,27 @@ def bars(
         reach = max([*values.values(), *(max(s) for s in (spread or {}).values())])
         for i, n in enumerate(names):
             right = max([values[n], *(spread or {}).get(n, [])])
-            ax.text(right + reach * 0.015 if not log else right * 1.08, i, short(values[n]), va="center", color=BLUE)
+            ax.text(right + reach * 0.015 if not log else right * 1.08, i, short(values[n]), va="center", color=BLUE, bbox=HALO)
         _marks(ax, names, predictions, "D", ORANGE, "predicted")
-        _marks(ax, names, claims, "v", PINK, "the text's claim")
+        _marks(ax, names, claims, "v", PINK, "the text's claim", up=0.31)
         if line:
             ax.axvline(line[0], color=RED, linestyle="--", linewidth=1.2, label=line[1])
         if log:
             ax.set_xscale("log")
+        marked = [*(predictions or {}).values(), *(claims or {}).values(), *([line[0]] if line else [])]
+        room(ax, [reach, *marked])
         ax.set_yticks(list(rows), names)
         ax.invert_yaxis()
         ax.set_xlabel(label)
-        ax.legend(loc="best", fontsize=9)
+        legend(figure)
     told = "; ".join(f"{n} {short(values[n])}" for n in names)
     return Picture(figure, f"{title}. {label}: {told}")
 
 
-def _marks(ax: Axes, names: list[str], marks: Mapping[str, float] | None, marker: str, colour: str, label: str) -> None:
-    at = [(marks[n], i) for i, n in enumerate(names) if n in marks] if marks else []
+def _marks(ax: Axes, names: list[str], marks: Mapping[str, float] | None, marker: str, colour: str, label: str,
+           up: float = 0.0) -> None:  # fmt: skip
+    """The marks of one kind, on their bars or `up` (in bars) above the middle, so that two of one value are both seen."""
+    at = [(marks[n], i - up) for i, n in enumerate(names) if n in marks] if marks else []
     if at:
         ax.plot(*zip(*at, strict=True), marker, color=colour, markeredgecolor=BLACK, markersize=8, zorder=4, label=label)
 
@@ -133,9 +167,10 @@ def lines(
     log: bool = False,
 ) -> Picture:
     """One line with markers for each series of (x, y); `expected` is (y, what it is), drawn across as a dashed line."""
-    with axes(title) as (figure, (ax,)):
+    with axes(title, height=3.4) as (figure, (ax,)):
         for (name, points), marker in zip(series.items(), "osD^vP*", strict=False):
-            ax.plot([x for x, _ in points], [y for _, y in points], marker=marker, label=name)
+            size = 6 if len(points) <= 25 else 2.5
+            ax.plot([x for x, _ in points], [y for _, y in points], marker=marker, markersize=size, label=name)
         if expected:
             ax.axhline(expected[0], color=RED, linestyle="--", linewidth=1.2, label=expected[1])
         if log:
@@ -144,7 +179,7 @@ def lines(
             ax.set_ylim(bottom=0)
         ax.set_xlabel(xlabel)
         ax.set_ylabel(ylabel)
-        ax.legend(fontsize=9)
+        legend(figure)
     told = "; ".join(f"{n}: {', '.join(f'{x:g}→{short(y)}' for x, y in p)}" for n, p in series.items())
     return Picture(figure, f"{title}. {ylabel} against {xlabel}: {told}")
 
@@ -165,6 +200,7 @@ def prediction(predicted: float, measured: Sequence[float], *, claim: float | No
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(-0.6, len(names) - 0.25)
         ax.set_xlim(left=0)
+        room(ax, [*measured, predicted, claim or 0.0])
         ax.set_xlabel(label)
         ax.grid(axis="x", alpha=0.3)
     told = f"predicted {short(predicted)}, measured {short(middle)}" + (

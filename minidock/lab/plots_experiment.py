@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from minidock.lab import counters, verdicts
 from minidock.lab.measure import Row
-from minidock.lab.plots import BLACK, BLUE, GREY, ORANGE, PALETTE, PINK, RED, Picture, axes, short
+from minidock.lab.plots import BLACK, BLUE, GREY, HALO, ORANGE, PALETTE, PINK, RED, Picture, axes, legend, room, short
 from minidock.lab.verdicts import Promise
 
 Limit = str | Callable[[Row], float | None]
@@ -40,7 +40,7 @@ def over_time(
     """
     series = _series(list(rows))
     told = []
-    with axes(title, height=3.4) as (figure, (ax,)):
+    with axes(title, height=3.6) as (figure, (ax,)):
         for i, (name, of_load) in enumerate(series.items()):
             living = [r for r in of_load if not r.get("ended")]
             x, y = [r["t"] for r in living], [_value(r, key) / scale for r in living]
@@ -57,7 +57,7 @@ def over_time(
         ax.set_xlabel("time (s)")
         ax.set_ylabel(label)
         ax.grid(axis="y", alpha=0.3)
-        ax.legend(loc="best", fontsize=9)
+        legend(figure)
     return Picture(figure, f"{title}. {label} over time: {'; '.join(told)}")
 
 
@@ -80,7 +80,7 @@ def against(
     meaning = "expected"
     if expected is None and len(bounded) == 1:
         meaning = "at least" if bounded[0] == promise.low else "at most"
-    with axes(title, height=1.3 + 0.42 * len(names)) as (figure, (ax,)):
+    with axes(title, height=1.55 + 0.42 * len(names)) as (figure, (ax,)):
         everything = [*bounded, *(v for s in samples.values() for v in s)]
         low, high = min(everything), max(everything)
         room = (high - low or abs(high) or 1.0) * 0.12
@@ -95,12 +95,12 @@ def against(
             ax.plot(taken, [i] * len(taken), ".", color=BLACK, alpha=0.45, markersize=5, zorder=3)
             ax.plot([mean], [i], "|", color=BLUE, markersize=16, markeredgewidth=2.5, zorder=4)
             ax.annotate(f"{short(mean)}  {outcome}", (mean, i), xytext=(0, 9), textcoords="offset points", ha="center",
-                        fontsize=9)  # fmt: skip
+                        fontsize=9, bbox=HALO)  # fmt: skip
             told.append(f"{name} {short(mean)} ({len(taken)} rounds, {outcome})")
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.5, -0.75)
         ax.set_xlabel(label)
-        ax.legend(loc="best", fontsize=9)
+        legend(figure)
     return Picture(figure, f"{title}. {label}, promised {promise.text}: {'; '.join(told)}")
 
 
@@ -116,13 +116,13 @@ def before_after(
     """An arrow for each load from what it was to what it is; `expected` marks where the arrow should end."""
     rows = list(before)
     reach = max([*before.values(), *after.values(), *(expected or {}).values()])
-    with axes(title, height=1.2 + 0.45 * len(rows)) as (figure, (ax,)):
+    with axes(title, height=1.45 + 0.45 * len(rows)) as (figure, (ax,)):
         for i, name in enumerate(rows):
             ax.annotate("", (after[name], i), (before[name], i), arrowprops={"arrowstyle": "->", "color": GREY, "lw": 1.5})
             for value, beside in ((before[name], after[name]), (after[name], before[name])):
                 away = 12 if value >= beside else -12
                 ax.annotate(short(value), (value, i), xytext=(away, 0), textcoords="offset points", fontsize=9, va="center",
-                            ha="left" if away > 0 else "right")  # fmt: skip
+                            ha="left" if away > 0 else "right", bbox=HALO)  # fmt: skip
         heights = range(len(rows))
         ax.plot([before[n] for n in rows], heights, "o", color=ORANGE, markeredgecolor=BLACK, markersize=8, label=names[0])
         ax.plot([after[n] for n in rows], heights, "s", color=BLUE, markeredgecolor=BLACK, markersize=8, label=names[1])
@@ -133,7 +133,7 @@ def before_after(
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.set_xlim(-0.08 * reach, 1.12 * reach)
         ax.set_xlabel(label)
-        ax.legend(loc="best", fontsize=9)
+        legend(figure)
     told = "; ".join(f"{n} {short(before[n])} → {short(after[n])}" for n in rows)
     return Picture(figure, f"{title}. {label}, {names[0]} → {names[1]}: {told}")
 
@@ -154,7 +154,7 @@ def comparison(
     fixed = [("predicted", predicted, "D", ORANGE), ("the text's claim", claim, "v", PINK)]
     said = [(name, value, marker, colour) for name, value, marker, colour in fixed if value is not None]
     names = [*measured, *(name for name, *_ in said)]
-    with axes(title, height=1.2 + 0.42 * len(names)) as (figure, (ax,)):
+    with axes(title, height=1.2 + 0.25 * bool(expected) + 0.45 * len(names)) as (figure, (ax,)):
         for i, taken in enumerate(measured.values()):
             ax.plot(taken, [i] * len(taken), "o", color=BLUE, alpha=0.35, markersize=5)
             ax.plot([statistics.median(taken)], [i], "|", color=BLUE, markersize=20, markeredgewidth=3)
@@ -164,14 +164,17 @@ def comparison(
         values = [*middles, *(value for _, value, *_ in said)]
         for i, value in enumerate(values):
             ax.annotate(
-                short(value), (value, i), xytext=(0, 12), textcoords="offset points", ha="center", va="center", fontsize=9
-            )
+                short(value), (value, i), xytext=(0, 15), textcoords="offset points", ha="center", va="center", fontsize=9,
+                bbox=HALO,
+            )  # fmt: skip
         if expected:
             ax.axvline(expected[0], color=RED, linestyle="--", linewidth=1.2, label=f"{expected[1]}: {short(expected[0])}")
-            ax.legend(loc="best", fontsize=9)
         ax.set_yticks(range(len(names)), names)
-        ax.set_ylim(-0.6, len(names) - 0.3)
-        ax.set_xlim(left=min(0.0, *values))
+        ax.set_ylim(len(names) - 0.5, -0.75)
+        everything = [*values, *(v for taken in measured.values() for v in taken), *(expected[:1] if expected else ())]
+        ax.set_xlim(left=min(0.0, *everything))
+        room(ax, everything)
+        legend(figure)
         ax.set_xlabel(label)
         ax.grid(axis="x", alpha=0.3)
     told = "; ".join(f"{n} {short(v)}" for n, v in zip(names, values, strict=True))

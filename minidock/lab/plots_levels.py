@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from minidock.lab.measure import Row
-from minidock.lab.plots import BLACK, BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, YELLOW, Picture, axes, short
+from minidock.lab.plots import BLACK, BLUE, GREEN, GREY, HALO, ORANGE, PINK, RED, SKY, YELLOW, Picture, axes, short
 
 MIB = float(1 << 20)
 _DASHES = ("--", ":", "-.")
@@ -26,15 +26,16 @@ def curves(
     `events` (what happened → second) are upright lines. Values and limits are divided by `unit`, whose name is `ylabel`.
     """
     with axes(title, height=3.4) as (figure, (ax,)):
-        for (key, name), colour in zip(keys.items(), (BLUE, ORANGE, GREEN, PINK), strict=False):
+        for (key, name), colour, width in zip(keys.items(), (BLUE, ORANGE, GREEN, PINK), (4.5, 3, 1.8, 1.2), strict=False):
             points = [(r["t"], r[key] / unit) for r in rows if key in r]
-            ax.plot(*zip(*points, strict=True), color=colour, linewidth=2, label=name)
+            ax.plot(*zip(*points, strict=True), color=colour, linewidth=width, label=name)  # one upon another: both are seen
         for (name, value), dash in zip((limits or {}).items(), _DASHES, strict=False):
             ax.axhline(value / unit, color=RED, linestyle=dash, linewidth=1.3, label=name)
         for name, second in (events or {}).items():
             ax.axvline(second, color=GREY, linestyle=":", linewidth=1.2)
-            ax.annotate(name, (second, 0.6), xycoords=("data", "axes fraction"), xytext=(4, 0),
-                        textcoords="offset points", fontsize=9, color=BLACK)  # fmt: skip
+            late = second > rows[-1]["t"] / 2  # its name goes where there is room
+            ax.annotate(name, (second, 0.6), xycoords=("data", "axes fraction"), xytext=(-4 if late else 4, 0), fontsize=9,
+                        textcoords="offset points", ha="right" if late else "left", color=BLACK, bbox=HALO)  # fmt: skip
         ax.set_ylim(bottom=0)
         ax.set_xlim(left=0)
         ax.set_xlabel("time (s)")

@@ -26,7 +26,7 @@ def test_window() -> None:
         series, (0.2, 0.6), title="T", xlabel="time (s)", ylabel="count", held="frozen", line=(4, "max")
     )
     assert "frozen from 0.2 to 0.6" in picture.alt and "one ends at 5; two ends at 1" in picture.alt
-    legend = picture.figure.axes[0].get_legend()
+    legend = picture.figure.legends[0]
     assert legend is not None
     assert {t.get_text() for t in legend.get_texts()} == {"frozen", "one", "two", "max"}
 

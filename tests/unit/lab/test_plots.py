@@ -70,9 +70,10 @@ def test_numbers_are_in_the_text_too() -> None:
 
 
 def test_axes_have_units_and_the_expected_value_is_a_line() -> None:
-    axis = bars().figure.axes[0]
+    figure = bars().figure
+    axis = figure.axes[0]
     assert axis.get_xlabel() == "time (µs)"
-    labels = [text.get_text() for text in axis.get_legend().get_texts()]  # type: ignore[union-attr]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert {"plain fork", "predicted", "the text's claim", "measured (median)"} == set(labels)
     axis = lines().figure.axes[0]
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("n", "time (ms)")
@@ -95,3 +96,20 @@ def test_picture_is_saved(tmp_path: object) -> None:
     bars().save(target)
     with open(target, "rb") as file:
         assert file.read(4) == b"\x89PNG"
+
+
+def test_no_mark_touches_the_edge_and_the_legend_hides_nothing() -> None:
+    far = plots.bars({"a": 1.0}, title="T", label="l", predictions={"a": 10.0}, claims={"a": 1.0}, line=(1, "equal"))
+    axis = far.figure.axes[0]
+    assert axis.get_xlim()[1] > 10.5
+    heights = {line.get_label(): line.get_ydata()[0] for line in axis.get_lines() if line.get_marker() in "Dv"}  # type: ignore[index]
+    assert heights["predicted"] != heights["the text's claim"], "of one value, both are seen"
+    below, axes = far.figure.legends[0].get_window_extent(), axis.get_window_extent()
+    assert below.y1 < axes.y0 and below.x0 > 0 and below.x1 < far.figure.bbox.width
+
+
+def test_a_long_legend_takes_more_than_one_line() -> None:
+    names = {f"a series with rather a long name, number {n}": [(0.0, 1.0), (1.0, 2.0)] for n in range(4)}
+    figure = plots.lines(names, title="T", xlabel="x", ylabel="y").figure
+    extent = figure.legends[0].get_window_extent()
+    assert extent.x0 >= 0 and extent.x1 <= figure.bbox.width

@@ -88,7 +88,7 @@ def test_what_grows_is_a_rate_and_engines_are_told_apart() -> None:
 
 
 def test_promise_is_a_band_and_the_expected_value_a_line() -> None:
-    labels = [text.get_text() for text in against().figure.axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
+    labels = [text.get_text() for text in against().figure.legends[0].get_texts()]
     assert labels == ["promised", "expected: 2"]
 
 
@@ -96,3 +96,9 @@ def test_a_moved_limit_follows() -> None:
     held = [{"load": "a", "engine": "minidock", "t": float(i), "seconds": 1.0, "cores": q, "quota_us": q * 1e5,
              "period_us": 1e5} for i, q in enumerate((1.0, 0.5, 0.25), 1)]  # fmt: skip
     assert "limit 1; limit 0.5; limit 0.25" in repr(live.picture(held, live.CPU, "It follows"))
+
+
+def test_no_dot_of_a_comparison_is_cut() -> None:
+    picture = plots_experiment.comparison({"a": [1.9, 2.0, 2.4]}, title="T", label="l", predicted=2, expected=(2, "held"))
+    assert picture.figure.axes[0].get_xlim()[1] > 2.5
+    assert [t.get_text() for t in picture.figure.legends[0].get_texts()] == ["held: 2"]
