@@ -35,15 +35,15 @@ SHORT_ID, COMMAND_WIDTH, MOUNT_WIDTH = 12, 20, 15
 
 def do(context: Context, parsed: Parsed) -> int:
     """List the containers."""
-    form, quiet = parsed["format"], parsed["quiet"]
+    form = parsed["format"]
+    quiet = parsed["quiet"] and not form
     table = listing.Listing(form, TABLE + ("\t{{.Size}}" if parsed["size"] else ""), HEADERS)
     limit = 1 if parsed["latest"] else parsed["last"]
-    size = parsed["size"] or (not quiet and ".Size" in form)
-    found = context.api.containers(
-        all=parsed["all"] or limit > 0, limit=limit, size=size, filters=filters.collect(parsed["filter"]) or None
-    )
+    size = parsed["size"] or (not parsed["quiet"] and ".Size" in form)
+    wanted = filters.collect(parsed["filter"]) or None
+    found = context.api.containers(quiet, parsed["all"] or limit > 0, limit=limit, size=size, filters=wanted)
     truncate = not parsed["no-trunc"]
-    if quiet and not form:
+    if quiet:
         for container in found:
             say(container["Id"][:SHORT_ID] if truncate else container["Id"])
         return 0

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from minidock.errors import InvalidParameter
 
@@ -22,8 +21,7 @@ _TMPFS_FLAGS = frozenset(_FLAGS.split())
 _TMPFS_VALUES = ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol")
 
 
-@dataclass(frozen=True)
-class MountPoint:
+class MountPoint(NamedTuple):
     """One thing to be mounted at `destination`; stored in the record, shown by inspect.
 
     kind is bind, volume or tmpfs. `make_source`: docker makes a missing host directory for -v, not for --mount.
@@ -56,7 +54,7 @@ class MountPoint:
 
     def record(self) -> dict[str, Any]:
         """As it is kept in config.json."""
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def from_record(cls, value: dict[str, Any]) -> MountPoint:

@@ -8,12 +8,10 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.container import Container, read_json
 from minidock.errors import InvalidParameter, NetworkNotFound
-from minidock.libcontainer.config import Mount
 from minidock.linux import trace
 from minidock.networkdriver import Endpoint, NetworkDriver, hosts, resolvconf
 from minidock.networkdriver.modes import Mode
@@ -21,6 +19,7 @@ from minidock.networkdriver.modes import Mode
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
     from minidock.daemon.paths import Paths
+    from minidock.libcontainer.config import Mount
     from minidock.linkgraph import LinkGraph
 
 MODES = ("none", "host")
@@ -96,7 +95,7 @@ def allocate(engine: Engine, container: Container) -> Endpoint:
     if endpoint.address:
         path = engine.paths.run_dir(container.id) / "endpoint.json"
         with trace.step("write", path):
-            path.write_text(json.dumps(asdict(endpoint)))
+            path.write_text(json.dumps(endpoint._asdict()))
     return endpoint
 
 
@@ -123,6 +122,8 @@ def write_files(engine: Engine, container: Container, endpoint: Endpoint) -> tup
 
     They are not state: each start writes them anew, so they need neither a temporary name nor an fsync.
     """
+    from minidock.libcontainer.config import Mount  # 7 ms: most commands only show networks
+
     directory = str(container.directory)
     joined = joined_network(container)
     if joined is not None:

@@ -34,19 +34,29 @@ def ps(
 
     Raises InvalidParameter (filters), ContainerNotFound (a before or since that is not there).
     """
+    shown = []
+    for name, container, state in _rows(engine, all, limit, filters):
+        with suppress(ContainerNotFound), container.reading():
+            shown.append(summary(engine, name, container, state, size))
+    return shown
+
+
+@verb
+def ids(
+    engine: Engine, *, all: bool = False, limit: int = -1, filters: Mapping[str, Any] | str | None = None
+) -> list[dict[str, Any]]:
+    """What `ps` answers, with ``Id`` alone: no image is looked up, so neither the images nor the storage driver are loaded."""
+    return [{"Id": container.id} for _, container, _ in _rows(engine, all, limit, filters)]
+
+
+def _rows(engine: Engine, all: bool, limit: int, filters: Mapping[str, Any] | str | None) -> list[filtering.Row]:
     wanted = filtering.parse(filters)
     rows = [(name, container, container.state()) for name, container in all_containers(engine)]
     everything = all or limit > 0 or bool({"status", "exited", "before", "since"} & wanted.keys())
     if not everything:
         rows = [row for row in rows if row[2].active]
     rows = filtering.select(engine, rows, wanted)
-    if limit > 0:
-        rows = rows[:limit]
-    shown = []
-    for name, container, state in rows:
-        with suppress(ContainerNotFound), container.reading():
-            shown.append(summary(engine, name, container, state, size))
-    return shown
+    return rows[:limit] if limit > 0 else rows
 
 
 def summary(engine: Engine, name: str, container: Container, state: State, size: bool) -> dict[str, Any]:

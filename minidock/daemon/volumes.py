@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +32,11 @@ def resolve(engine: Engine, point: MountPoint) -> MountPoint:
         if point.make_source and not os.path.exists(point.source):
             with trace.step("mkdir", point.source):
                 os.makedirs(point.source, 0o755, exist_ok=True)
-        return replace(point, options=() if os.path.isdir(point.source) else ("file",))
+        return point._replace(options=() if os.path.isdir(point.source) else ("file",))
     if point.kind != "volume":
         return point
     name = point.name or os.urandom(32).hex()
-    return replace(point, name=name, source=str(engine.paths.volumes / name / "_data"))
+    return point._replace(name=name, source=str(engine.paths.volumes / name / "_data"))
 
 
 def prepare(engine: Engine, point: MountPoint, layer: str, owner: tuple[int, int], undo: ExitStack) -> None:

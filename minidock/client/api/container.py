@@ -243,9 +243,10 @@ class ContainerApi(ApiBase):
         for key, value in (("since", since), ("before", before)):
             if value:
                 wanted[key] = [value]
-        found = verb.ps(self.engine, all=all, limit=1 if latest else limit, size=size, filters=wanted or None)
+        limit = 1 if latest else limit
         if quiet:
-            return [{"Id": container["Id"]} for container in found]
+            return verb.ids(self.engine, all=all, limit=limit, filters=wanted or None)
+        found = verb.ps(self.engine, all=all, limit=limit, size=size, filters=wanted or None)
         if trunc:
             for container in found:
                 container["Id"] = container["Id"][:12]
