@@ -19,8 +19,7 @@ ENGINE = (
 )
 # As large as a chapter's: each limit with a load that strains it, and its control; directions, and what the kernel wrote.
 EXPERIMENTS = tuple(
-    f"tests/linux/lab/test_experiment.py::test_{name}"
-    for name in ("shares_on_one_core", "quota", "pinned", "memory_to_the_page")
+    f"tests/linux/lab/test_experiment.py::test_{name}" for name in ("shares_on_one_core", "quota", "memory_to_the_page")
 )
 REPORT = "/run/report.xml"
 TIMEOUT = 600.0  # seconds, for a machine that is busy with something else; it takes one or two minutes
