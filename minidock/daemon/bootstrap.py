@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from minidock.daemon.verb import verb
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 
 @verb
-def bootstrap(engine: Engine, progress: Callable[[str], None] = lambda _line: None) -> None:
-    """Make or refresh both images; `progress` gets one line for each step. Does nothing, in milliseconds, when they are fresh.
+def bootstrap(
+    engine: Engine, progress: Callable[[str], None] = lambda _line: None, images: Sequence[str] = ("busybox", "lab")
+) -> None:
+    """Make or refresh the images; `progress` gets one line for each step. Does nothing, in milliseconds, when they are fresh.
 
-    Raises NotSupported when busybox is not installed, SystemFault.
+    Raises NotSupported when busybox is not installed, SystemFault; KeyError for an image that is not made here.
     """
     from minidock.graph import bootstrap as graph
 
-    graph.bootstrap(engine.images, progress)
+    graph.bootstrap(engine.images, progress, images)

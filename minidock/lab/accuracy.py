@@ -25,7 +25,6 @@ from typing import Any
 
 import minidock
 from minidock.daemon.teardown import teardown
-from minidock.graph import bootstrap
 from minidock.lab import facts, scenarios
 from minidock.lab.experiment import Experiment, Result, judge
 from minidock.lab.verdicts import FAIL, INCONCLUSIVE, PASS, Promise, number
@@ -117,7 +116,7 @@ def instance() -> Iterator[tuple[Any, Path]]:
         folder.mkdir()
         undo.callback(teardown, root)
         client = undo.enter_context(minidock.from_env(root))
-        bootstrap.bootstrap(client.api.engine.images, images=("busybox",))
+        client.api.bootstrap(images=("busybox",))
         yield client, folder
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from minidock.client import convert
@@ -36,11 +36,13 @@ class SystemApi(ApiBase):
 
         return verb.df(self.engine)
 
-    def bootstrap(self, progress: Callable[[str], None] = lambda _line: None) -> None:
-        """Make or refresh the base images busybox and lab, from this machine's files; ours, docker-py has no such call."""
+    def bootstrap(
+        self, progress: Callable[[str], None] = lambda _line: None, images: Sequence[str] = ("busybox", "lab")
+    ) -> None:
+        """Make or refresh the base images, from this machine's files; ours, docker-py has no such call."""
         from minidock.daemon import bootstrap as verb
 
-        verb.bootstrap(self.engine, progress)
+        verb.bootstrap(self.engine, progress, images)
 
     def close(self) -> None:
         """Close the engine. Containers go on."""
