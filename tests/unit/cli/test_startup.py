@@ -6,6 +6,7 @@ import sys
 # What `stats --no-stream` loads before its first sample, from the outside in.
 FIRST_SAMPLE = (
     "minidock.cli.launcher",
+    "minidock.cli.main",
     "minidock.cli.stats",
     "minidock.client.api",
     "minidock.daemon.engine",
