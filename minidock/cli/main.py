@@ -144,6 +144,9 @@ def _no_memory() -> int:
 def _fault(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return _no_memory()
+    if isinstance(error, ImportError) and error.path and os.path.exists(error.path):  # dlopen(3) tells by text alone
+        complain(f"{PROGRAM}: cannot load {error.path}, most likely for lack of memory: {error}")
+        return 125
     if os.environ.get("MINIDOCK_DEBUG"):
         import traceback
 

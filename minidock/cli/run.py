@@ -76,7 +76,7 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
             refused = _refused(context, id, error)
             _discard(api, id, config)
             raise refused from None
-        except MemoryError:
+        except (MemoryError, ImportError):  # a library that is here and for which there is no room
             room.close()
             _discard(api, id, config)
             raise

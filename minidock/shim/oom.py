@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 
+from minidock.libcontainer.cgroups.hierarchy import write
 from minidock.linux.files import read_small
 
 # Seconds after a signal at which to look: the kernel writes its report to the console first, which may be slow.
@@ -37,8 +38,7 @@ class OomEvents:
     def _register(self) -> None:
         control = os.open(f"{self._directory}/memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            with open(f"{self._directory}/cgroup.event_control", "wb", buffering=0) as file:
-                file.write(f"{self.fd} {control}".encode())
+            write(f"{self._directory}/cgroup.event_control", f"{self.fd} {control}")
         finally:
             os.close(control)
 

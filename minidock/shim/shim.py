@@ -146,10 +146,10 @@ class Shim:
         self._exited = True
 
     def _watch_oom(self) -> None:
-        memory = cgroups.manager(self._cgroup, self._hierarchies).paths().get("memory") if self._cgroup else None
-        if memory is None or not self._config.records:
+        mounts = [tree.mountpoint for tree in self._hierarchies if "memory" in tree.controllers]
+        if not mounts or not self._cgroup or not self._config.records:
             return
-        ooms = oom.OomEvents(memory)
+        ooms = oom.OomEvents(mounts[0] + self._cgroup)
 
         def look(left: tuple[float, ...]) -> None:
             if ooms.look():
