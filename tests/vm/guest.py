@@ -1,4 +1,4 @@
-"""Suites in a guest: what is asked of each version of control groups, run once in a session, both guests side by side."""
+"""Suites in a guest: what is asked of each version of control groups, run once in a session, side by side when several."""
 
 from __future__ import annotations
 
