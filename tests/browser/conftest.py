@@ -45,7 +45,8 @@ def chapter(address: str, name: str) -> Iterator[Page]:
     before = path.read_bytes()
     with sync_playwright() as p, p.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        page.goto(address.replace("00-preflight.ipynb", name))
+        # "reset": no other notebook comes back from the workspace that an earlier browser has left
+        page.goto(f"{address.replace('00-preflight.ipynb', name)}&reset")
         page.locator(".jp-Notebook").first.wait_for(timeout=60_000)
         page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for(timeout=60_000)  # before, it is "Connecting"
         try:
