@@ -165,7 +165,7 @@ def start_again(engine: Engine, container: Container, run: int, delay: float) ->
     """The next run, unless the container was stopped, started or removed meanwhile."""
     from minidock.daemon.start import start_locked
 
-    with container.locked():
+    with engine.exits.watcher(container.id) as watch, container.locked():
         state = container.state()
         if state.run != run or state.running:
             return
@@ -173,7 +173,7 @@ def start_again(engine: Engine, container: Container, run: int, delay: float) ->
             removal.remove_tree(engine.paths.run_dir(container.id))
             return
         again = start_locked(engine, container)
-        engine.exits.watch(container.id, again.number, again.running)
+        watch(again.number, again.running)
         # Counted after the start: the count may use up the policy, and until then the container is restarting.
         container.record["RestartCount"] += 1
         container.record["RestartDelay"] = delay

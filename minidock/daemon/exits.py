@@ -7,9 +7,12 @@ shim, without an owner now, execs the after-exit entry itself: nothing depends o
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from minidock.daemon import after_exit
@@ -34,17 +37,34 @@ class Exits:
         self._closing = False
         self._closed = os.eventfd(0, os.EFD_CLOEXEC)  # readable from `close` on
 
-    def watch(self, id: str, run: int, running: Running) -> None:
-        """Look after the end of run number `run` of container `id`."""
-        thread = threading.Thread(target=self._look_after, args=(id, run, running), name=f"exit-{id[:12]}", daemon=True)
-        with self._lock:
-            self._watched[thread] = running
+    @contextmanager
+    def watcher(self, id: str) -> Iterator[Callable[[int, Running], None]]:
+        """A thread for the exit of container `id`, made before the start: when there is no memory for one, nothing has been
+        started yet. Yields what to call with the run's number and its `Running`. Raises SystemFault.
+        """
+        decided = threading.Event()
+        work: list[tuple[int, Running]] = []
+
+        def serve() -> None:
+            decided.wait()
+            for run, running in work:
+                self._look_after(id, run, running)
+
+        thread = threading.Thread(target=serve, name=f"exit-{id[:12]}", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no memory for a thread: we hang up, and the shim looks after itself
+        except RuntimeError as error:  # Python's word for pthread_create(3) without memory
+            raise SystemFault("start a thread", errno=errno.ENOMEM) from error
+
+        def watch(run: int, running: Running) -> None:
             with self._lock:
-                del self._watched[thread]
-            running.close()
+                self._watched[thread] = running
+            work.append((run, running))
+
+        try:
+            yield watch
+        finally:
+            decided.set()  # after a start that failed there is nothing to watch
 
     def _look_after(self, id: str, run: int, running: Running) -> None:
         try:
@@ -91,7 +111,7 @@ class Exits:
             watched = dict(self._watched)
         os.eventfd_write(self._closed, 1)
         for running in watched.values():
-            running.close()
+            running.hang_up()
         for thread in watched:
             thread.join()
         os.close(self._closed)

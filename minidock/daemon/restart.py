@@ -22,9 +22,9 @@ def restart(engine: Engine, ref: str, timeout: int | None = None) -> None:
     """
     container = lookup(engine, ref)
     after_exit.call_off(engine, container)
-    with container.locked():
+    with engine.exits.watcher(container.id) as watch, container.locked():
         state = container.state()
         if state.running:
             stop.end(engine, container, state, timeout)
         run = start_locked(engine, container)
-    engine.exits.watch(container.id, run.number, run.running)
+        watch(run.number, run.running)

@@ -47,6 +47,7 @@ def start(engine: Engine, ref: str, *, attach: socket.socket | None = None, own:
             stack.callback(attach.close)
         container = lookup(engine, ref)
         try:
+            watch = None if own else stack.enter_context(engine.exits.watcher(container.id))
             with container.locked():
                 run = start_locked(engine, container, attach)
         except (APIError, MemoryError):
@@ -54,9 +55,9 @@ def start(engine: Engine, ref: str, *, attach: socket.socket | None = None, own:
             if container.host_config.get("AutoRemove") and not container.state().active:
                 removal.remove(engine, container, volumes=True)
             raise
-    if own:
-        return run.running
-    engine.exits.watch(container.id, run.number, run.running)
+        if watch is None:
+            return run.running
+        watch(run.number, run.running)
     return None
 
 

@@ -49,8 +49,12 @@ class Running(Protocol):
         """Say that what is due after the exit has been done: the shim ends without the after-exit entry."""
         ...
 
+    def hang_up(self) -> None:
+        """End a `wait` in another thread, which then closes. The process goes on; at its exit the shim looks after itself."""
+        ...
+
     def close(self) -> None:
-        """Hang up. The process goes on; after its exit the shim looks after itself."""
+        """Hang up, when no thread is in `wait`."""
         ...
 
 

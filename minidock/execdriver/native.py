@@ -248,10 +248,14 @@ class Process:
             protocol.send(self._sock, {"op": "release"})
         self.close()
 
-    def close(self) -> None:
-        """Hang up. Idempotent; a thread that sleeps in `wait` wakes up."""
+    def hang_up(self) -> None:
+        """Say goodbye, but keep the descriptor: a thread that sleeps in `wait`, or is about to, wakes up and closes it."""
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Hang up. Idempotent; only for who has no thread in `wait`."""
+        self.hang_up()
         self._sock.close()
 
 

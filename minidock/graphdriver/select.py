@@ -46,7 +46,8 @@ def _used(root: Path, name: str) -> bool:
 def _refusal(root: Path) -> str:
     """Why overlay cannot work on `root`; "" if a trial mount with a file written through it succeeds."""
     trial = Overlay(root / "overlay")
-    ids = [f"trial-{os.getpid()}-{part}" for part in ("lower", "upper")]
+    own = os.urandom(4).hex()
+    ids = [f"trial-{own}-{part}" for part in ("lower", "upper")]
     try:
         for parent, id in zip((None, ids[0]), ids, strict=True):
             trial.create(id, parent)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import _thread
-import errno
 import fcntl
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from minidock.linux.trace import step
 
@@ -65,17 +64,14 @@ def spread(directory: str | os.PathLike[str]) -> None:
     """Say that what is made in `directory` need not lie close together (ext4's "top of a directory hierarchy", chattr(1) +T).
 
     Without a journal, ext4 passes over each inode that was freed within the last minutes, one by one, and looks in the parent's
-    block group first: where containers come and go, each new file would cost a millisecond. File systems that know no such
-    flag are left alone.
+    block group first: where containers come and go, each new file would cost a millisecond. Other file systems refuse the
+    flag, each in its own way, and are left alone.
     """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        flags = int.from_bytes(fcntl.ioctl(fd, _FS_IOC_GETFLAGS, bytes(8)), sys.byteorder)
-        if not flags & _FS_TOPDIR_FL:
+        with suppress(OSError):
+            flags = int.from_bytes(fcntl.ioctl(fd, _FS_IOC_GETFLAGS, bytes(8)), sys.byteorder)
             fcntl.ioctl(fd, _FS_IOC_SETFLAGS, (flags | _FS_TOPDIR_FL).to_bytes(8, sys.byteorder))
-    except OSError as e:
-        if e.errno not in (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM):
-            raise
     finally:
         os.close(fd)
 
