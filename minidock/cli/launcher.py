@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 GARBAGE = 50_000  # objects more than were freed, before the collector looks
@@ -25,5 +26,6 @@ def launch() -> NoReturn:
     from minidock.cli.main import main  # from here on it counts
 
     code = main()
-    sys.stdout.flush()  # an interrupted command's
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()  # an interrupted command's
     os._exit(code)

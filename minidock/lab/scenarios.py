@@ -106,11 +106,13 @@ def quota(cores: float = 0.5, *, period_us: int = 100_000, processes: int | None
     load = Load("quota", burners(processes or math.ceil(cores)), limits)
 
     def promise(rows: list[Row]) -> Promise:
-        held = rows[0]["quota_us"] / rows[0]["period_us"]
+        first = next(r for r in rows if not r.get("ended"))
+        held = first["quota_us"] / first["period_us"]
         return Promise.near(f"{held:g} of a core within 3 %", held, 0.03)
 
     def throttled(rows: list[Row]) -> bool:
-        return all(r.get("quota_us") is None or r["throttled"] >= r["periods"] - 1 for r in rows)
+        alive = bool(rows) and not any(r.get("ended") for r in rows)  # one that has ended tells nothing of its quota
+        return alive and all(r["quota_us"] is None or r["throttled"] >= r["periods"] - 1 for r in rows)
 
     goal = Goal(lambda rows: of(rows, "cores"), promise, "cores", throttled)
     return Experiment(name or f"quota-{cores:g}", [load], seconds=periods * period_us / 1e6, goal=goal)

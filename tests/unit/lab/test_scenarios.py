@@ -83,6 +83,7 @@ def test_a_starved_round_says_nothing_of_a_quota() -> None:
     row = {"quota_us": 50_000, "period_us": 100_000, "periods": 10}
     assert goal.counts([{**row, "throttled": 9}]) and not goal.counts([{**row, "throttled": 4}])
     assert goal.counts([{**row, "quota_us": None, "throttled": 0}]), "the control always counts"
+    assert not goal.counts([{"ended": True, "exit_code": 1}]) and not goal.counts([])
 
 
 def test_a_round_that_never_met_the_limit_says_nothing_of_it() -> None:
