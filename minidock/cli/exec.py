@@ -61,7 +61,7 @@ def _foreground(context: Context, id: str, parsed: Parsed, stdin: bool) -> int:
             return 1
     if context.embedded:
         # A daemon has the exit on record when it closes the stream; here the stream is the shim's, and ends a little sooner.
-        from minidock.daemon.exec import exec_wait
+        from minidock.daemon.containers.exec import exec_wait
 
         return exec_wait(api.engine, id)
     return int(api.exec_inspect(id)["ExitCode"] or 0)

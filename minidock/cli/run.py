@@ -2,10 +2,10 @@
 
 ::
 
-    run.do ── create.create ──> client.create_container_from_config ──> daemon/create.py
+    run.do ── create.create ──> client.create_container_from_config ──> daemon/containers/create.py
       │
       ├─ client.attach_socket      the stream is there before the process, so that not a byte of output is lost
-      ├─ client.start              ──> daemon/start.py ──> execdriver ──> zygote ──> shim ──> init ──> execve
+      ├─ client.start              ──> daemon/containers/start.py ──> execdriver ──> zygote ──> shim ──> init ──> execve
       ├─ Session.pump              keyboard, screen, signals, window size
       └─ client.wait               the exit code becomes ours
 """

@@ -16,16 +16,16 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from minidock.daemon import reconcile as reconciliation
-from minidock.daemon.paths import Paths
-from minidock.daemon.pending import Pending
+from minidock.daemon.base.paths import Paths
+from minidock.daemon.exits import reconcile as reconciliation
+from minidock.daemon.record.pending import Pending
 from minidock.errors import SystemFault
 from minidock.linkgraph import LinkGraph
 from minidock.linux import files, trace
 
 if TYPE_CHECKING:
-    from minidock.daemon.exits import Exits
-    from minidock.daemon.network import Networks
+    from minidock.daemon.exits.owners import Exits
+    from minidock.daemon.record.network import Networks
     from minidock.execdriver import ExecDriver
     from minidock.graph.store import ImageStore
     from minidock.graphdriver import GraphDriver
@@ -100,14 +100,14 @@ class Engine:
     @cached_property
     def exits(self) -> Exits:
         """The exits that this process looks after."""
-        from minidock.daemon.exits import Exits
+        from minidock.daemon.exits.owners import Exits
 
         return Exits(self)
 
     @cached_property
     def networks(self) -> Networks:
         """Network drivers by name."""
-        from minidock.daemon.network import Networks
+        from minidock.daemon.record.network import Networks
 
         return Networks(self.paths, self.links)
 

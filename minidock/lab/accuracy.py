@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import minidock
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from minidock.lab import facts, scenarios
 from minidock.lab.experiment import Experiment, Result, judge
 from minidock.lab.verdicts import FAIL, INCONCLUSIVE, PASS, Promise, number

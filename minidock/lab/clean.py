@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from minidock.errors import APIError, SystemFault
 from minidock.lab.cleanup import Marks, take_away
 

@@ -5,8 +5,8 @@
     ROOT/records.jsonl      {"timeNano": 1427708291123456789, "ID": "<64 hex>", "Action": "oom", "Attributes": {…}}
     ROOT/records.jsonl.1    the older half
 
-Engines write here what they do (``daemon/records.py``); a shim writes what only it sees, while no engine need be there. A line
-is one write(2) to a file opened with O_APPEND, so that lines of several writers do not mix (write(2): the offset is set
+Engines write here what they do (``daemon/record/records.py``); a shim writes what only it sees, with no engine there. A line is
+one write(2) to a file opened with O_APPEND, so that lines of several writers do not mix (write(2): the offset is set
 and the data written in one step). Nobody waits for the disk.
 """
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import minidock
 from minidock.client.client import DockerClient
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from minidock.graph.bootstrap import bootstrap
 from minidock.graphdriver.overlay import filesystem
 from minidock.linux import mount, namespaces

@@ -24,8 +24,8 @@ def run(stage: Stage) -> list[Table]:
 
 def one_sample(stage: Stage, id: str) -> Table:
     """One call by itself, and one sample of a stream, where what stays the same was looked up before."""
-    from minidock.daemon.names import lookup
-    from minidock.daemon.stats import Sampler
+    from minidock.daemon.containers.stats import Sampler
+    from minidock.daemon.record.names import lookup
 
     api = stage.client.api
     sampler = Sampler(lookup(api.engine, id))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from tests.cli.terminal import Terminal
 
 MINIDOCK = str(Path(sys.executable).parent / "minidock")

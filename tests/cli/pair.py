@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from minidock.daemon.paths import Paths
+from minidock.daemon.base.paths import Paths
 from tests import peers
 from tests.cli.conftest import MINIDOCK, Cli
 

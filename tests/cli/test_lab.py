@@ -22,8 +22,8 @@ from pathlib import Path
 
 import pytest
 
-from minidock.daemon.paths import Paths
-from minidock.daemon.teardown import teardown
+from minidock.daemon.base.paths import Paths
+from minidock.daemon.system.teardown import teardown
 from tests.cli.conftest import Cli
 from tests.cli.terminal import Terminal
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.daemon.paths import Paths
+from minidock.daemon.base.paths import Paths
 from minidock.libcontainer import cgroups
 from tests.cli.conftest import Cli
 from tests.cli.pair import Pair, state

@@ -10,7 +10,7 @@ import pytest
 from jupyter_core.utils import ensure_event_loop
 
 import minidock
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from minidock.graph.bootstrap import bootstrap
 from minidock.lab import chapter, workspace
 from tests.conftest import needs

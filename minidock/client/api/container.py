@@ -83,7 +83,7 @@ class ContainerApi(ApiBase):
         self, config: Mapping[str, Any], name: str | None = None, platform: str | None = None
     ) -> dict[str, Any]:
         """Make a container from an Engine API body (`config` has HostConfig and NetworkingConfig in it)."""
-        from minidock.daemon import create as verb
+        from minidock.daemon.containers import create as verb
 
         body = as_json(config)
         host_config, networking = body.pop("HostConfig", {}), body.pop("NetworkingConfig", None)
@@ -93,7 +93,7 @@ class ContainerApi(ApiBase):
 
     def check_platform(self, platform: str) -> None:
         """Raises NotSupported unless `platform` ("linux", "linux/amd64", …) is this machine's."""
-        from minidock.daemon import version as verb
+        from minidock.daemon.system import version as verb
 
         running = verb.version(self.engine)
         system, _, machine = platform.partition("/")
@@ -124,7 +124,7 @@ class ContainerApi(ApiBase):
 
     def start(self, container: Resource, *args: Any, **kwargs: Any) -> None:
         """Start it; nothing happens if it runs. Raises StartError and its children when the command cannot be started."""
-        from minidock.daemon import start as verb
+        from minidock.daemon.containers import start as verb
 
         if args or kwargs:
             raise DeprecatedMethod(
@@ -136,44 +136,44 @@ class ContainerApi(ApiBase):
 
     def stop(self, container: Resource, timeout: int | None = None) -> None:
         """Its stop signal, then SIGKILL after `timeout` seconds (default: the container's StopTimeout, else 10)."""
-        from minidock.daemon import stop as verb
+        from minidock.daemon.containers import stop as verb
 
         with suppress(NotModified):
             verb.stop(self.engine, resource_id(container), timeout)
 
     def restart(self, container: Resource, timeout: int | None = STOP_TIMEOUT) -> None:
         """Stop (if it runs), then start."""
-        from minidock.daemon import restart as verb
+        from minidock.daemon.containers import restart as verb
 
         verb.restart(self.engine, resource_id(container), timeout)
 
     def kill(self, container: Resource, signal: str | int | None = None) -> None:
         """Send a signal (a name or a number; default SIGKILL) to its first process."""
-        from minidock.daemon import kill as verb
+        from minidock.daemon.containers import kill as verb
 
         verb.kill(self.engine, resource_id(container), "SIGKILL" if signal is None else str(signal))
 
     def pause(self, container: Resource) -> None:
         """Freeze all its processes."""
-        from minidock.daemon import pause as verb
+        from minidock.daemon.containers import pause as verb
 
         verb.pause(self.engine, resource_id(container))
 
     def unpause(self, container: Resource) -> None:
         """Let them go on."""
-        from minidock.daemon import unpause as verb
+        from minidock.daemon.containers import unpause as verb
 
         verb.unpause(self.engine, resource_id(container))
 
     def wait(self, container: Resource, timeout: float | None = None, condition: str | None = None) -> dict[str, Any]:
         """Block until `condition` (not-running, next-exit, removed): ``{"StatusCode": …}``. TimeoutError after `timeout` s."""
-        from minidock.daemon import wait as verb
+        from minidock.daemon.containers import wait as verb
 
         return verb.wait(self.engine, resource_id(container), condition or "not-running", timeout)
 
     def remove_container(self, container: Resource, v: bool = False, link: bool = False, force: bool = False) -> None:
         """Remove it; `force` kills it first, `v` takes its anonymous volumes along."""
-        from minidock.daemon import rm as verb
+        from minidock.daemon.containers import rm as verb
 
         if link:
             raise NotSupported("link=True: removing a link between containers is not supported")
@@ -181,7 +181,7 @@ class ContainerApi(ApiBase):
 
     def rename(self, container: Resource, name: str) -> None:
         """Give it another name."""
-        from minidock.daemon import rename as verb
+        from minidock.daemon.containers import rename as verb
 
         verb.rename(self.engine, resource_id(container), name)
 
@@ -218,7 +218,7 @@ class ContainerApi(ApiBase):
 
     def update_container_from_config(self, container: Resource, changes: Mapping[str, Any]) -> dict[str, Any]:
         """`update_container` with the Engine API's own names (``POST /containers/{id}/update``)."""
-        from minidock.daemon import update as verb
+        from minidock.daemon.containers import update as verb
 
         return verb.update(self.engine, resource_id(container), as_json(changes))
 
@@ -237,7 +237,7 @@ class ContainerApi(ApiBase):
         filters: Mapping[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """``docker ps``: the running ones, or `all`; `filters` as docker's, a value or a list of them for each name."""
-        from minidock.daemon import ps as verb
+        from minidock.daemon.containers import ps as verb
 
         wanted = convert.filters(filters) or {}
         for key, value in (("since", since), ("before", before)):
@@ -254,23 +254,23 @@ class ContainerApi(ApiBase):
 
     def inspect_container(self, container: Resource) -> dict[str, Any]:
         """All that is known of it, in the shape of ``docker inspect``."""
-        from minidock.daemon import inspect as verb
+        from minidock.daemon.containers import inspect as verb
 
         return verb.inspect(self.engine, resource_id(container))
 
     def top(self, container: Resource, ps_args: str | None = None) -> dict[str, Any]:
         """Its processes as the host's ps(1) sees them: ``{"Titles": […], "Processes": [[…]]}``."""
-        from minidock.daemon import top as verb
+        from minidock.daemon.containers import top as verb
 
         return verb.top(self.engine, resource_id(container), ps_args or "-ef")
 
     def stats(self, container: Resource, decode: bool | None = None, stream: bool = True, one_shot: bool | None = None) -> Any:
-        """What it uses of the machine, in the Engine API's shape: see `minidock.daemon.stats`.
+        """What it uses of the machine, in the Engine API's shape: see `minidock.daemon.containers.stats`.
 
         An iterator with one sample a second, as JSON lines (bytes) or with `decode` as dicts; with ``stream=False`` one dict:
         after a window of 0.1 s, or with `one_shot` at once and without the CPU figures to compare with.
         """
-        from minidock.daemon import stats as verb
+        from minidock.daemon.containers import stats as verb
 
         if stream and one_shot:
             raise InvalidArgument("one_shot is only available in conjunction with stream=False")
@@ -302,7 +302,7 @@ class ContainerApi(ApiBase):
     ) -> bytes | CancellableStream:
         """What it wrote: bytes, or with `stream` an iterator of them, which goes on while the container runs if `follow`
         (default: the same as `stream`). `since` and `until` are datetimes or seconds since the epoch."""
-        from minidock.daemon import logs as verb
+        from minidock.daemon.containers import logs as verb
 
         if tail != "all" and (not isinstance(tail, int) or tail < 0):
             tail = "all"
@@ -339,8 +339,8 @@ class ContainerApi(ApiBase):
 
         With `demux` the items are (stdout, stderr) tuples, one of them None.
         """
-        from minidock.daemon import attach as verb
-        from minidock.daemon import logs as log
+        from minidock.daemon.containers import attach as verb
+        from minidock.daemon.containers import logs as log
 
         ref = resource_id(container)
         if stream:
@@ -353,7 +353,7 @@ class ContainerApi(ApiBase):
     def attach_socket(self, container: Resource, params: Mapping[str, Any] | None = None, ws: bool = False) -> socket.SocketIO:
         """The raw hijacked stream, a file whose ``_sock`` is the socket. `params`: stdin, stdout, stderr,
         stream (what comes from now on), logs (what came before), detachKeys."""
-        from minidock.daemon import attach as verb
+        from minidock.daemon.containers import attach as verb
 
         if ws:
             raise NotSupported("attach over a websocket is not supported by the engine in this process")
@@ -372,13 +372,13 @@ class ContainerApi(ApiBase):
 
     def resize(self, container: Resource, height: int, width: int) -> None:
         """Set the size of its terminal, in characters."""
-        from minidock.daemon import resize as verb
+        from minidock.daemon.containers import resize as verb
 
         verb.resize(self.engine, resource_id(container), height, width)
 
     def export(self, container: Resource, chunk_size: int | None = None) -> Iterator[bytes]:
         """Its root file system as a tar stream, in chunks of at most `chunk_size` bytes (None: as they come)."""
-        from minidock.daemon import export as verb
+        from minidock.daemon.containers import export as verb
 
         if chunk_size is not None and chunk_size <= 0:
             raise InvalidArgument(f"chunk_size must be positive, not {chunk_size}")
@@ -386,7 +386,7 @@ class ContainerApi(ApiBase):
 
     def prune_containers(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Remove all that are stopped: ``{"ContainersDeleted": […], "SpaceReclaimed": bytes}``. Filters: label, until."""
-        from minidock.daemon import prune as verb
+        from minidock.daemon.system import prune as verb
 
         return verb.prune_containers(self.engine, convert.filters(filters))
 

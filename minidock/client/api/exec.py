@@ -27,7 +27,7 @@ class ExecApi(ApiBase):
         detach_keys: str | None = None,
     ) -> dict[str, Any]:
         """Prepare a command to run in the container: ``{"Id": …}`` for `exec_start`."""
-        from minidock.daemon import exec as verb
+        from minidock.daemon.containers import exec as verb
 
         config = {
             "User": user,
@@ -54,7 +54,7 @@ class ExecApi(ApiBase):
     ) -> Any:
         """Run it. Returns its output as bytes; with `demux` a (stdout, stderr) tuple; with `stream` an iterator of either; with
         `socket` the raw hijacked stream (see `attach_socket`); with `detach` "" at once."""
-        from minidock.daemon import exec as verb
+        from minidock.daemon.containers import exec as verb
 
         sock = verb.exec_start(self.engine, resource_id(exec_id), detach=detach, tty=tty)
         if detach or sock is None:
@@ -70,12 +70,12 @@ class ExecApi(ApiBase):
 
     def exec_inspect(self, exec_id: Resource) -> dict[str, Any]:
         """How it stands: Running, ExitCode (None while it runs), Pid, ProcessConfig, …"""
-        from minidock.daemon import exec as verb
+        from minidock.daemon.containers import exec as verb
 
         return verb.exec_inspect(self.engine, resource_id(exec_id))
 
     def exec_resize(self, exec_id: Resource, height: int | None = None, width: int | None = None) -> None:
         """Set the size of its terminal, in characters."""
-        from minidock.daemon import exec as verb
+        from minidock.daemon.containers import exec as verb
 
         verb.exec_resize(self.engine, resource_id(exec_id), height or 0, width or 0)

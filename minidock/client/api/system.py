@@ -16,13 +16,13 @@ class SystemApi(ApiBase):
 
     def info(self) -> dict[str, Any]:
         """What ``docker info`` shows."""
-        from minidock.daemon import info as verb
+        from minidock.daemon.system import info as verb
 
         return verb.info(self.engine)
 
     def version(self, api_version: bool = True) -> dict[str, Any]:
         """What ``docker version`` shows of the server. `api_version` has no effect: there is no URL to put it into."""
-        from minidock.daemon import version as verb
+        from minidock.daemon.system import version as verb
 
         return verb.version(self.engine)
 
@@ -32,7 +32,7 @@ class SystemApi(ApiBase):
 
     def df(self) -> dict[str, Any]:
         """What takes how much disk: LayersSize, Images, Containers, Volumes, BuildCache."""
-        from minidock.daemon import df as verb
+        from minidock.daemon.system import df as verb
 
         return verb.df(self.engine)
 
@@ -40,7 +40,7 @@ class SystemApi(ApiBase):
         self, progress: Callable[[str], None] = lambda _line: None, images: Sequence[str] = ("busybox", "lab")
     ) -> None:
         """Make or refresh the base images, from this machine's files; ours, docker-py has no such call."""
-        from minidock.daemon import bootstrap as verb
+        from minidock.daemon.images import bootstrap as verb
 
         verb.bootstrap(self.engine, progress, images)
 
@@ -52,25 +52,25 @@ class SystemApi(ApiBase):
         self, names: list[str] | None = None, ids: list[str] | None = None, filters: Mapping[str, Any] | None = None
     ) -> list[dict[str, Any]]:
         """``docker network ls``: bridge, host and none."""
-        from minidock.daemon import networks as verb
+        from minidock.daemon.networks import ls as verb
 
         wanted = dict(filters or {}) | ({"name": names} if names else {}) | ({"id": ids} if ids else {})
         return verb.networks(self.engine, convert.filters(wanted))
 
     def inspect_network(self, net_id: Resource, verbose: bool | None = None, scope: str | None = None) -> dict[str, Any]:
         """``docker network inspect``. `verbose` and `scope` concern swarm networks, which do not exist here."""
-        from minidock.daemon import networks as verb
+        from minidock.daemon.networks import ls as verb
 
         return verb.inspect_network(self.engine, resource_id(net_id))
 
     def volumes(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """``docker volume ls``: ``{"Volumes": […], "Warnings": …}``. Filters: name, driver, dangling."""
-        from minidock.daemon import volume_list as verb
+        from minidock.daemon.volumes import ls as verb
 
         return verb.volumes(self.engine, convert.filters(filters))
 
     def inspect_volume(self, name: str) -> dict[str, Any]:
         """``docker volume inspect``. Raises VolumeNotFound."""
-        from minidock.daemon import volume_list as verb
+        from minidock.daemon.volumes import ls as verb
 
         return verb.inspect_volume(self.engine, name)

@@ -81,7 +81,7 @@ def _run_and_remove(
     kwargs: dict[str, Any],
 ) -> bytes | Iterator[bytes] | None:
     """The way without a log and without a second look: `daemon.run` does it all under one lock."""
-    from minidock.daemon import run as verb
+    from minidock.daemon.containers import run as verb
 
     api = containers.client.api
     arguments = create_arguments({**kwargs, "image": image, "command": command, "detach": False, "auto_remove": True})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import minidock
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from minidock.graph import bootstrap
 from minidock.graph.import_ import import_
 

@@ -10,7 +10,7 @@ import pytest
 
 from minidock import DockerClient, errors
 from minidock.client.models.containers import Container
-from minidock.daemon.timestamps import ZERO, to_ns
+from minidock.daemon.base.timestamps import ZERO, to_ns
 from minidock.libcontainer import cgroups
 
 BURN = ["sh", "-c", "while :; do :; done"]

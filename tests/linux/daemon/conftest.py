@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon import create, rm, start
+from minidock.daemon.containers import create, rm, start
 from minidock.daemon.engine import Engine
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from minidock.graph import bootstrap
 from minidock.graph.import_ import import_
 

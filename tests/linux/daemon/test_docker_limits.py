@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from minidock import errors
-from minidock.daemon import create, inspect, update
+from minidock.daemon.containers import create, inspect, update
 from minidock.daemon.engine import Engine
 from tests.peers import dockerd
 from tests.unit.daemon.test_limits import WRONG

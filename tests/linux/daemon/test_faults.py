@@ -25,10 +25,10 @@ from typing import Any
 import pytest
 
 from minidock import errors
-from minidock.daemon import create, inspect, rm, start, stop, wait
-from minidock.daemon import exec as exec_verb
+from minidock.daemon.containers import create, inspect, rm, start, stop, wait
+from minidock.daemon.containers import exec as exec_verb
 from minidock.daemon.engine import Engine
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from minidock.linux.trace import FaultPlan, InjectedFault
 from tests.linux.daemon.conftest import install_busybox
 

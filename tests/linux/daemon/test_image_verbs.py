@@ -14,9 +14,14 @@ from typing import Any
 import pytest
 
 from minidock import errors
-from minidock.daemon import create, df, history, image_inspect, images, import_, info, networks, prune, rmi, tag, version
+from minidock.daemon.containers import create
 from minidock.daemon.engine import Engine
-from minidock.daemon.teardown import teardown
+from minidock.daemon.images import history, import_, rmi, tag
+from minidock.daemon.images import inspect as image_inspect
+from minidock.daemon.images import ls as images
+from minidock.daemon.networks import ls as networks
+from minidock.daemon.system import df, info, prune, version
+from minidock.daemon.system.teardown import teardown
 
 BUSYBOX = Path("/bin/busybox")
 

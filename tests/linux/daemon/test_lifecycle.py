@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from minidock import errors
-from minidock.daemon import (
+from minidock.daemon.containers import (
     create,
-    execs,
     export,
     inspect,
     kill,
@@ -31,8 +30,9 @@ from minidock.daemon import (
     unpause,
     wait,
 )
-from minidock.daemon import exec as exec_verb
+from minidock.daemon.containers import exec as exec_verb
 from minidock.daemon.engine import Engine
+from minidock.daemon.record import execs
 
 WAIT = ("sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 100 & wait; done")
 
@@ -295,7 +295,7 @@ def test_another_process_sees_the_same(box: Engine, started: Any) -> None:
 
 
 def test_a_killed_shim_is_written_down(box: Engine, started: Any) -> None:
-    from minidock.daemon.container import Container
+    from minidock.daemon.record.container import Container
 
     id = started("sleep", "100")
     container = Container.load(box, id)

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from minidock import errors
-from minidock.daemon import create, inspect, kill, logs, ps, records, rm, start, wait
-from minidock.daemon import exec as exec_verb
-from minidock.daemon.container import Container
+from minidock.daemon.containers import create, inspect, kill, logs, ps, rm, start, wait
+from minidock.daemon.containers import exec as exec_verb
 from minidock.daemon.engine import Engine
-from minidock.daemon.names import lookup
+from minidock.daemon.record import records
+from minidock.daemon.record.container import Container
+from minidock.daemon.record.names import lookup
 from minidock.libcontainer import cgroups
 from tests.conftest import needs
 from tests.linux.robust import remains

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from minidock import errors
-from minidock.daemon import attach, create, inspect, logs, resize, rm, run, start, wait
-from minidock.daemon import exec as exec_verb
+from minidock.daemon.containers import attach, create, inspect, logs, resize, rm, run, start, wait
+from minidock.daemon.containers import exec as exec_verb
 from minidock.daemon.engine import Engine
 
 Ask = Callable[..., str]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from minidock import errors
-from minidock.daemon import inspect, pause, records, rename, rm, start, stop, unpause, update, wait
+from minidock.daemon.containers import inspect, pause, rename, rm, start, stop, unpause, update, wait
 from minidock.daemon.engine import Engine
-from minidock.daemon.names import lookup
+from minidock.daemon.record import records
+from minidock.daemon.record.names import lookup
 from minidock.libcontainer import cgroups
 from minidock.linux import trace
 from tests.linux.daemon.test_limits import HELD, MEMORY, SWAP, V1, held

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from minidock.daemon import create, rm, start
+from minidock.daemon.containers import create, rm, start
 from minidock.daemon.engine import Engine
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from minidock.graph import bootstrap
 from tests.linux.daemon.conftest import install_busybox
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from minidock.daemon.base.paths import Paths
 from minidock.daemon.engine import Engine
-from minidock.daemon.paths import Paths
 
 PATIENCE = 5.0  # seconds that a shim and the kernel may take to tidy up after the last process
 KEPT_READY = ("minidock-zygote", "minidock-keeper", "minidock-spare")  # a zygote and its helpers are no container's

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minidock.daemon import create, inspect, ps, rm, run, start, stop, wait
+from minidock.daemon.containers import create, inspect, ps, rm, run, start, stop, wait
 from minidock.daemon.engine import Engine
 from minidock.errors import APIError
 from tests.linux.robust import remains

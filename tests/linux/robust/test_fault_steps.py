@@ -21,9 +21,10 @@ from typing import Any
 import pytest
 
 from minidock import errors
-from minidock.daemon import create, import_, inspect, kill, load, pause, ps, rename, restart, rm, rmi, run, start, tag, unpause
-from minidock.daemon import exec as exec_verb
+from minidock.daemon.containers import create, inspect, kill, pause, ps, rename, restart, rm, run, start, unpause
+from minidock.daemon.containers import exec as exec_verb
 from minidock.daemon.engine import Engine
+from minidock.daemon.images import import_, load, rmi, tag
 from minidock.linux.trace import FaultPlan, InjectedFault, Step
 from tests.linux.graph import archives
 from tests.linux.robust import remains

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from minidock import errors
-from minidock.daemon import create, inspect, rm, run, start
+from minidock.daemon.containers import create, inspect, rm, run, start
 from minidock.daemon.engine import Engine
 from tests.linux.robust import remains
 

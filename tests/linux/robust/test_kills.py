@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 
 from minidock import errors
-from minidock.daemon import create, inspect, kill, logs, pause, ps, rm, run, start, stop, wait
-from minidock.daemon import exec as exec_verb
-from minidock.daemon.container import Container
+from minidock.daemon.containers import create, inspect, kill, logs, pause, ps, rm, run, start, stop, wait
+from minidock.daemon.containers import exec as exec_verb
 from minidock.daemon.engine import Engine
+from minidock.daemon.record.container import Container
 from minidock.libcontainer import cgroups, userns
 from minidock.libcontainer.config import IdMap
 from minidock.linux import trace

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon import create, inspect, kill, records, rm, run, start, update, wait
+from minidock.daemon.containers import create, inspect, kill, rm, run, start, update, wait
 from minidock.daemon.engine import Engine
-from minidock.daemon.names import lookup
+from minidock.daemon.record import records
+from minidock.daemon.record.names import lookup
 from minidock.libcontainer import cgroups
 from minidock.linux.trace import FaultPlan
 from tests.linux.robust import remains

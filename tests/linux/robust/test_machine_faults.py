@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from minidock.daemon.engine import Engine
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from minidock.linux import mount
 from tests.linux.daemon.conftest import install_busybox
 from tests.linux.robust import remains

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.daemon import create, logs, rm, run, start, wait
+from minidock.daemon.containers import create, logs, rm, run, start, wait
 from minidock.daemon.engine import Engine
 from tests.linux.robust import remains
 

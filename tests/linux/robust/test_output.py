@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon import attach, create, logs, rm, run, start, wait
-from minidock.daemon.container import Container
+from minidock.daemon.containers import attach, create, logs, rm, run, start, wait
 from minidock.daemon.engine import Engine
+from minidock.daemon.record.container import Container
 from tests.linux.robust import remains
 
 LINES = 300_000

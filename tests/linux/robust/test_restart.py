@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon import create, inspect, logs, rm, start, stop, timestamps
+from minidock.daemon.base import timestamps
+from minidock.daemon.containers import create, inspect, logs, rm, start, stop
 from minidock.daemon.engine import Engine
 from minidock.errors import ContainerNotFound
 from tests.linux.robust import remains

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon import create, export, rm, run
+from minidock.daemon.containers import create, export, rm, run
 from minidock.daemon.engine import Engine
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from minidock.graph import bootstrap
 from tests import peers
 

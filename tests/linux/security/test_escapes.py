@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.daemon import create, exec, rm, run, start
+from minidock.daemon.containers import create, exec, rm, run, start
 from minidock.daemon.engine import Engine
 from minidock.errors import MinidockError
 from minidock.graph.import_ import import_

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon import create, exec, rm, start
+from minidock.daemon.containers import create, exec, rm, start
 from minidock.daemon.engine import Engine
 from tests.linux.security.compare import Difference, differences
 from tests.linux.security.conftest import Answers, command

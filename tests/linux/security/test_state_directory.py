@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from minidock.daemon import create, rm, run
+from minidock.daemon.containers import create, rm, run
 from minidock.daemon.engine import Engine
-from minidock.daemon.teardown import teardown
+from minidock.daemon.system.teardown import teardown
 from minidock.errors import SystemFault
 from minidock.graph import bootstrap
 

@@ -10,8 +10,8 @@ FIRST_SAMPLE = (
     "minidock.cli.stats",
     "minidock.client.api",
     "minidock.daemon.engine",
-    "minidock.daemon.ps",
-    "minidock.daemon.stats",
+    "minidock.daemon.containers.ps",
+    "minidock.daemon.containers.stats",
     "minidock.libcontainer.cgroups",
 )
 HEAVY = {

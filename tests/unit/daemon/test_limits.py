@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidock.daemon import limits
+from minidock.daemon.request import limits
 from minidock.errors import InvalidParameter
 from minidock.libcontainer.cgroups import v1, v2
 from minidock.libcontainer.cgroups.hierarchy import Hierarchy

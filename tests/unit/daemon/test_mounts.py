@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidock.daemon.mounts import MountPoint, mount_points, parse_bind, parse_mount, parse_tmpfs
+from minidock.daemon.request.mounts import MountPoint, mount_points, parse_bind, parse_mount, parse_tmpfs
 from minidock.errors import InvalidParameter
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon import defaults, spec
-from minidock.daemon.create import complete
-from minidock.daemon.merge import merge
+from minidock.daemon.containers.create import complete
+from minidock.daemon.request import defaults, spec
+from minidock.daemon.request.merge import merge
 from minidock.libcontainer.config import Capabilities, Config, DeviceRule, IdMap, RootMount
 
 
@@ -88,7 +88,7 @@ def test_shared_memory_follows_the_ipc_namespace() -> None:
 
 
 def test_a_users_mount_takes_the_place_of_a_default() -> None:
-    from minidock.daemon.mounts import parse_bind
+    from minidock.daemon.request.mounts import parse_bind
 
     config = build(points=[parse_bind("/x:/dev/shm:ro").record()])
     (shm,) = (m for m in config.mounts if m.target == "/dev/shm")

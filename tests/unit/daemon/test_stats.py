@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidock.daemon import stats
+from minidock.daemon.containers import stats
 from minidock.libcontainer.cgroups.stats import BlkioCount, Stats
 
 NET_DEV = """Inter-|   Receive                                                |  Transmit

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidock.daemon import texts
+from minidock.daemon.request import texts
 from minidock.errors import InvalidParameter
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon import update
-from minidock.daemon.container import Container
+from minidock.daemon.containers import update
+from minidock.daemon.record.container import Container
 from minidock.errors import APIError, Conflict
 
 MB = 1 << 20

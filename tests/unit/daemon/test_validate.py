@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon import filters, security_opt, validate
+from minidock.daemon.containers import filters
+from minidock.daemon.request import security_opt, validate
 from minidock.errors import InvalidParameter, NotSupported
 
 

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidock.daemon import merge, names, run, signals, timestamps, top
+from minidock.daemon.base import timestamps
+from minidock.daemon.containers import run, top
+from minidock.daemon.record import names
+from minidock.daemon.request import merge, signals
 from minidock.errors import InvalidParameter
 from minidock.shim.protocol import frame
 

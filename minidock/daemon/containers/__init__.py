@@ -1,0 +1,1 @@
+"""The verbs of containers, one a file. Imports every room below."""

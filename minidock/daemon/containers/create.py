@@ -1,0 +1,194 @@
+"""``create``: check everything, then make a container that is whole or not there.
+
+::
+
+    tmp/<id>/lock       made and locked first: as long as somebody holds it, the container is being made
+      a cgroup          for a moment, to ask the kernel about limits
+      name              a row in linkgraph.db
+      layer             the storage driver's writable layer on the image's
+      config.json
+      volumes
+    rename to containers/<id>: from here on it exists
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minidock.daemon.base import timestamps
+from minidock.daemon.base.verb import verb
+from minidock.daemon.record import cgroup_parent, names, network, removal, volumes
+from minidock.daemon.record.container import same_file
+from minidock.daemon.request import mounts, remap, trial, unmarshal, validate
+from minidock.daemon.request.defaults import SHM_SIZE
+from minidock.daemon.request.merge import merge
+from minidock.errors import InvalidParameter
+from minidock.linux import files, trace
+
+if TYPE_CHECKING:
+    from minidock.daemon.engine import Engine
+    from minidock.graph.store import Image
+
+
+@verb
+def create(
+    engine: Engine,
+    config: dict[str, Any],
+    host_config: dict[str, Any] | None = None,
+    name: str | None = None,
+    networking_config: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make a container from the Engine API's ``Config`` and ``HostConfig``; returns ``{"Id", "Warnings"}``.
+
+    `networking_config` is ``{"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address"}}}}``. Raises InvalidParameter,
+    ImageNotFound, Conflict (the name) before anything is made; SystemFault leaves nothing.
+    """
+    name = names.validate(name) if name else None
+    image = engine.images.get(config.get("Image") or "")
+    merged = merge(config, image.config.get("config") or image.config.get("Config") or {})
+    merged["Image"] = config["Image"]
+    host = complete(dict(host_config or {}))
+    warnings = validate.validate(merged, host, bool(engine.userns_remap))
+    cgroup_parent.check(engine.paths, host.get("CgroupParent") or "")
+    resolve_joined(engine, host)
+    engine.networks.driver(network.mode_name(merged, host))
+    id = os.urandom(32).hex()
+    record = new_record(engine, id, merged, host, image)
+    record["Network"] = wanted_address(host, networking_config)
+    with engine.images.lock():  # nobody deletes the image before the container is there to need it
+        engine.images.get(image.id)
+        make(engine, record, name, image, mounts.mount_points(merged, host))
+    return {"Id": id, "Warnings": warnings}
+
+
+def complete(host_config: dict[str, Any]) -> dict[str, Any]:
+    """HostConfig with docker's defaults where the request says nothing. Raises InvalidParameter for what is no number."""
+    unmarshal.check(host_config)
+    host_config["NetworkMode"] = host_config.get("NetworkMode") or "default"
+    host_config["ShmSize"] = host_config.get("ShmSize") or SHM_SIZE
+    policy = host_config.get("RestartPolicy") or {}
+    host_config["RestartPolicy"] = {
+        "Name": policy.get("Name") or "no",
+        "MaximumRetryCount": policy.get("MaximumRetryCount") or 0,
+    }
+    log = host_config.get("LogConfig") or {}
+    host_config["LogConfig"] = {"Type": log.get("Type") or "json-file", "Config": log.get("Config") or {}}
+    host_config["IpcMode"] = host_config.get("IpcMode") or "private"
+    if host_config.get("Memory") and not host_config.get("MemorySwap"):
+        host_config["MemorySwap"] = min(2 * host_config["Memory"], (1 << 63) - 1)
+    return host_config
+
+
+def resolve_joined(engine: Engine, host_config: dict[str, Any]) -> None:
+    """Turn ``container:NAME`` into ``container:ID``, so that a rename changes nothing. Raises ContainerNotFound."""
+    for key in ("NetworkMode", "IpcMode", "PidMode"):
+        kind, _, ref = str(host_config.get(key) or "").partition(":")
+        if kind == "container":
+            other = names.lookup(engine, ref)
+            if key == "IpcMode" and other.host_config.get("IpcMode") not in ("shareable", "host"):
+                hint = "(hint: use IpcMode:shareable for the donor container)"
+                raise InvalidParameter(f"can't join IPC of container {other.id}: non-shareable IPC {hint}")
+            host_config[key] = f"container:{other.id}"
+
+
+def wanted_address(host_config: dict[str, Any], networking_config: dict[str, Any] | None) -> dict[str, Any]:
+    """``--ip``: the IPAMConfig of the endpoint."""
+    endpoints = (networking_config or {}).get("EndpointsConfig") or {}
+    mode = host_config["NetworkMode"]
+    for name, endpoint in endpoints.items():
+        if network.plain(name) != network.plain(mode):
+            raise InvalidParameter(f"conflicting options: cannot attach to network {name} with network mode {mode}")
+        wanted = dict((endpoint or {}).get("IPAMConfig") or {})
+        if wanted.get("IPv4Address"):
+            network.check_address(mode, wanted["IPv4Address"])
+        return wanted
+    return {}
+
+
+def new_record(engine: Engine, id: str, config: dict[str, Any], host_config: dict[str, Any], image: Image) -> dict[str, Any]:
+    """What config.json will hold."""
+    if not config["Hostname"]:
+        shares = host_config.get("UTSMode") == "host" or host_config["NetworkMode"] == "host"
+        config["Hostname"] = os.uname().nodename if shares else id[:12]
+    words = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+    if not words[0]:
+        raise InvalidParameter("No command specified")
+    return {
+        "ID": id,
+        "Created": timestamps.now(),
+        "Image": image.id,
+        "Path": words[0],
+        "Args": words[1:],
+        "Config": config,
+        "HostConfig": host_config,
+        "Driver": engine.layers.name,
+        "RestartCount": 0,
+        "ManuallyStopped": False,
+    }
+
+
+def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image, points: list[mounts.MountPoint]) -> None:
+    """Make the container on disk. On a fault all of it is taken back, last thing first."""
+    id: str = record["ID"]
+    half, whole = engine.paths.tmp / id, engine.paths.container(id)
+    owner = root_owner(engine, record["HostConfig"])
+    with ExitStack() as lock, ExitStack() as undo:
+        undo.callback(removal.remove_tree, whole)
+        undo.callback(removal.remove_claimed, half)
+        claim(half, lock)
+        trial.trial(engine, id, record["HostConfig"])
+        undo.callback(names.release, engine, id)
+        names.reserve(engine, id, name)
+        undo.callback(engine.layers.remove, id)
+        engine.layers.create(id, engine.images.top_layer(image), owner=owner)
+        points = [volumes.resolve(engine, point) for point in points]
+        record["MountPoints"] = [point.record() for point in points]
+        write_record(half, record)  # before the volumes, so that it can tell which they are if we are killed
+        for point in points:
+            volumes.prepare(engine, point, id, owner, undo)
+        with trace.step("rename", whole):
+            half.rename(whole)
+        undo.pop_all()
+
+
+def claim(half: Path, lock: ExitStack) -> None:
+    """Make ``tmp/<id>`` and hold its lock. An engine that found the folder before it was locked may have swept it away."""
+    while True:
+        with trace.step("mkdir", half):
+            half.mkdir(mode=0o700, exist_ok=True)
+        try:
+            with ExitStack() as attempt:
+                fd = attempt.enter_context(files.flock(half / "lock"))
+                if same_file(fd, half / "lock"):
+                    lock.push(attempt.pop_all())
+                    return
+        except FileNotFoundError:
+            continue
+
+
+def root_owner(engine: Engine, host_config: dict[str, Any]) -> tuple[int, int]:
+    """The host's uid and gid of the container's root."""
+    if not remapped(engine, host_config):
+        return (0, 0)
+    uid_map, gid_map = remap.id_maps(engine.userns_remap)
+    return uid_map[0].host, gid_map[0].host
+
+
+def remapped(engine: Engine, host_config: dict[str, Any]) -> bool:
+    """Whether the container gets a user namespace of its own."""
+    mode = host_config.get("UsernsMode") or ""
+    return mode == "remap" or bool(engine.userns_remap and mode != "host")
+
+
+def write_record(directory: Path, record: dict[str, Any]) -> None:
+    """The first config.json: the folder is not yet in its place, so only the disk has to be waited for, if at all."""
+    path = directory / "config.json"
+    with trace.step("write", path), open(path, "w") as f:
+        json.dump(record, f, separators=(",", ":"))
+        f.flush()
+        if not record["HostConfig"].get("AutoRemove"):
+            os.fsync(f.fileno())

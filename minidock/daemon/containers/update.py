@@ -1,0 +1,136 @@
+"""``update``: other limits for a container that is there. One that runs has them at once, wholly or not at all.
+
+::
+
+    check the values            limits.py, as for a new container
+    merge into HostConfig       what the request leaves out stays (moby container/container_unix.go, UpdateContainer)
+    config.json.new             on a full disk it ends here
+    the cgroup's files          if it runs: memory and memory+swap in an order that the kernel takes; on a fault the old values
+    rename                      config.json says what holds
+    record "update"
+
+All of it under the container's lock: of two updates at once, one comes after the other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from minidock.daemon.base.verb import verb
+from minidock.daemon.containers.start import after_exit_mark, due_after_exit
+from minidock.daemon.record import records
+from minidock.daemon.record.names import lookup
+from minidock.daemon.request import limits, validate
+from minidock.errors import Conflict, InvalidParameter
+
+if TYPE_CHECKING:
+    from minidock.daemon.engine import Engine
+    from minidock.daemon.record.container import Container
+    from minidock.libcontainer.cgroups import Hierarchy
+
+
+@verb
+def update(engine: Engine, ref: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Change a container's limits and restart policy; returns ``{"Warnings": […]}``.
+
+    `changes` is the Engine API's body of ``POST /containers/{id}/update``: fields of HostConfig; 0, "" and None leave a value
+    as it is, and so does a field that is not there. Raises ContainerNotFound, InvalidParameter, Conflict; SystemFault when
+    the kernel refuses (then nothing has changed).
+    """
+    from minidock.libcontainer.cgroups.hierarchy import hierarchies
+
+    trees = hierarchies()
+    asked = {key: changes[key] for key in (*limits.FIELDS, "RestartPolicy") if changes.get(key) is not None}
+    validate.restart_policy(asked)
+    warnings = limits.check(asked, trees, update=True)
+    asked = {key: value for key, value in asked.items() if value is not None}
+    container = lookup(engine, ref)
+    with container.locked():
+        before, after = container.host_config, merge(container, asked)
+        container.record["HostConfig"] = after
+        with container.saving():
+            apply(container, before, after, trees)
+        mark_restarts(engine, container)
+        records.note_of(container, "update")
+    return {"Warnings": warnings}
+
+
+def merge(container: Container, asked: dict[str, Any]) -> dict[str, Any]:
+    """The container's HostConfig with what was asked for. Raises Conflict where the old and the new do not go together."""
+    old = container.host_config
+    policy = asked.get("RestartPolicy") or {}
+    if not policy.get("Name"):
+        policy = {}
+    elif old.get("AutoRemove") and policy["Name"] != "no":
+        raise refused(container, "Restart policy cannot be updated because AutoRemove is enabled for the container")
+    _cpu_conflicts(container, asked)
+    _memory_conflict(container, asked)
+    new = {key: value for key, value in asked.items() if key != "RestartPolicy" and (value or key in _ZERO_COUNTS)}
+    for key in limits.DEVICES.keys() & new.keys():  # disk by disk
+        new[key] = [*{entry["Path"]: entry for entry in (*(old.get(key) or ()), *new[key])}.values()]
+    if policy:
+        new["RestartPolicy"] = {"Name": policy["Name"], "MaximumRetryCount": policy.get("MaximumRetryCount") or 0}
+    return {**old, **new}
+
+
+_ZERO_COUNTS = ("PidsLimit", "MemorySwappiness")  # pointers in docker's Go: 0 is a value, None is none
+
+
+def _cpu_conflicts(container: Container, asked: dict[str, Any]) -> None:
+    """``--cpus`` is a quota in a period: who has one of them cannot get the other."""
+    old = container.host_config
+    for new, had, words in (
+        ("NanoCpus", "CpuPeriod", "Nano CPUs cannot be updated as CPU Period has already been set"),
+        ("NanoCpus", "CpuQuota", "Nano CPUs cannot be updated as CPU Quota has already been set"),
+        ("CpuPeriod", "NanoCpus", "CPU Period cannot be updated as NanoCPUs has already been set"),
+        ("CpuQuota", "NanoCpus", "CPU Quota cannot be updated as NanoCPUs has already been set"),
+    ):
+        if (asked.get(new) or 0) > 0 and (old.get(had) or 0) > 0:
+            raise refused(container, f"Conflicting options: {words}")
+
+
+def _memory_conflict(container: Container, asked: dict[str, Any]) -> None:
+    """The limits that will hold together: memory at most memory+swap, the reservation at most memory."""
+    old = container.host_config
+    memory, swap = asked.get("Memory") or 0, asked.get("MemorySwap") or 0
+    had = old.get("MemorySwap") or 0
+    if memory and not swap and had != -1 and memory > had:
+        words = "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"
+        raise refused(container, words)
+    memory, swap = memory or old.get("Memory") or 0, swap or had
+    if swap > 0 and not memory:
+        raise InvalidParameter("You should always set the Memory limit when using Memoryswap limit, see usage")
+    if 0 < swap < memory:
+        raise InvalidParameter("Minimum memoryswap limit should be larger than memory limit, see usage")
+    if memory and memory < (asked.get("MemoryReservation") or old.get("MemoryReservation") or 0):
+        raise InvalidParameter("Minimum memory limit can not be less than memory reservation limit, see usage")
+
+
+def refused(container: Container, words: str) -> Conflict:
+    """docker's errCannotUpdate."""
+    return Conflict(f"Cannot update container {container.id}: {words}")
+
+
+def mark_restarts(engine: Engine, container: Container) -> None:
+    """Let the shim of a running container know whether something is due after its exit (`ShimConfig.after_exit_mark`)."""
+    if not container.state().running:
+        return
+    mark = after_exit_mark(engine, container)
+    if due_after_exit(container):
+        mark.touch(mode=0o600)
+    else:
+        mark.unlink(missing_ok=True)
+
+
+def apply(container: Container, before: dict[str, Any], after: dict[str, Any], trees: list[Hierarchy]) -> None:
+    """Give a running container's cgroup the new limits, or leave it the old ones and raise SystemFault.
+
+    A container between two runs, or one that does not run, gets them at its next start.
+    """
+    from minidock.libcontainer.cgroups import manager, resources
+
+    if not container.state().running:
+        return
+    old, new = (resources.from_host_config(host_config) for host_config in (before, after))
+    if old != new:
+        manager(container.cgroup, trees).update(new)

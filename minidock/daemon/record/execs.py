@@ -1,0 +1,83 @@
+"""The records of execs: ``RUN/exec/<exec id>.json``, beside the files its shim writes. On a tmpfs: they end with the boot.
+
+::
+
+    <exec id>.json       what was asked for: the container, its run, the Engine API's ExecConfig
+    <exec id>.sock       the shim, while it runs
+    <exec id>.run.json   written at the start; <exec id>.exit.json at the end
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minidock.daemon.record.container import read_json
+from minidock.errors import ExecNotFound
+from minidock.linux import files, trace
+
+if TYPE_CHECKING:
+    from minidock.daemon.engine import Engine
+
+_ID = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Exec:
+    """One exec: what was asked for, in which run of which container."""
+
+    id: str
+    container: str
+    run: int
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def path(self, engine: Engine, kind: str) -> Path:
+        """One of its files: json, sock, run.json or exit.json."""
+        return engine.paths.exec / f"{self.id}.{kind}"
+
+
+def save(engine: Engine, exec: Exec) -> None:
+    """Write the record."""
+    engine.paths.exec.mkdir(mode=0o700, exist_ok=True)
+    files.write_atomic(exec.path(engine, "json"), json.dumps(asdict(exec)), durable=False)
+
+
+def load(engine: Engine, id: str) -> Exec:
+    """Read the record. Raises ExecNotFound."""
+    value = read_json(engine.paths.exec / f"{id}.json") if _ID.fullmatch(id) else None
+    if value is None:
+        raise ExecNotFound(id)
+    return Exec(**value)
+
+
+def of_container(engine: Engine, container: str) -> list[Exec]:
+    """All execs of a container."""
+    try:
+        names = os.listdir(engine.paths.exec)
+    except FileNotFoundError:
+        return []
+    ids = [name.removesuffix(".json") for name in names if _ID.fullmatch(name.removesuffix(".json"))]
+    values = [read_json(engine.paths.exec / f"{id}.json") for id in ids]
+    return [Exec(**value) for value in values if value and value["container"] == container]
+
+
+def running(engine: Engine, exec: Exec) -> dict[str, Any] | None:
+    """run.json of an exec that runs (its shim may be about to write the end)."""
+    from minidock.daemon.base import proc
+
+    if exec.path(engine, "exit.json").exists():
+        return None
+    run = read_json(exec.path(engine, "run.json"))
+    return run if run and proc.alive(int(run["shim_pid"]), int(run["shim_start"])) else None
+
+
+def forget(engine: Engine, container: str) -> None:
+    """Remove the records of a container's execs. Safe to repeat."""
+    for exec in of_container(engine, container):
+        with trace.step("unlink", exec.path(engine, "*")):
+            for kind in ("sock", "lock", "run.json", "exit.json", "json"):
+                exec.path(engine, kind).unlink(missing_ok=True)

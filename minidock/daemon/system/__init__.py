@@ -1,0 +1,1 @@
+"""The verbs that look at the whole instance. Imports every other room."""
