@@ -7,7 +7,6 @@ happened that lasts; after it nothing is left that could fail.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import signal
@@ -140,7 +139,7 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
     security = parse_security(host_config.get("SecurityOpt") or ())
     privileged = bool(host_config.get("Privileged"))
     caps, _ = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
-    root = dataclasses.replace(engine.layers.root(container.id), volatile=bool(host_config.get("AutoRemove")))
+    root = engine.layers.root(container.id).replace(volatile=bool(host_config.get("AutoRemove")))
     nodes, rules = devices.asked(host_config)
     uid_map, gid_map = remap.id_maps(engine.userns_remap) if remapped(engine, host_config) else ((), ())
     trees = cgroups.hierarchies()
