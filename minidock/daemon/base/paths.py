@@ -16,8 +16,8 @@
     /<instance>/<id>        in every cgroup hierarchy
 
 `tmp/<id>` and `RUN/<id>` are what makes a kill -9 harmless: whatever is found there without a living owner was left half
-done, and the next engine takes it back (``exits/reconcile.py``). An exec's files lie in one folder for the whole instance, because
-an exec is looked up by its id alone and a unix socket's path has 107 bytes (unix(7)).
+done, and the next engine takes it back (``exits/reconcile.py``). An exec's files lie in one folder for the whole instance,
+because an exec is looked up by its id alone and a unix socket's path has 107 bytes (unix(7)).
 """
 
 from __future__ import annotations
