@@ -24,9 +24,7 @@ from minidock.daemon.record import cgroup_parent, network, records, removal
 from minidock.daemon.record.container import Container, State
 from minidock.daemon.record.names import lookup
 from minidock.daemon.record.pending import Attachment
-from minidock.daemon.request import devices, remap, spec, validate
-from minidock.daemon.request.security_opt import SecurityOptions
-from minidock.daemon.request.security_opt import parse as parse_security
+from minidock.daemon.request import devices, remap, security_opt, spec, validate
 from minidock.errors import APIError, Conflict, NotModified, StartError, SystemFault
 from minidock.libcontainer.config import Config, Mount
 from minidock.linux import trace
@@ -136,7 +134,7 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
     from minidock.libcontainer import capabilities, cgroups
 
     host_config = container.host_config
-    security = parse_security(host_config.get("SecurityOpt") or ())
+    security = security_opt.parse(host_config.get("SecurityOpt") or ())
     privileged = bool(host_config.get("Privileged"))
     caps, _ = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
     root = engine.layers.root(container.id).replace(volatile=bool(host_config.get("AutoRemove")))
@@ -149,7 +147,7 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
         cgroup_path=container.cgroup,
         cgroup_version=cgroups.version(trees),
         joined=joined(engine, container),
-        seccomp=seccomp(engine, security, caps.bounding, privileged),
+        seccomp=security_opt.seccomp(engine.paths.seccomp, security, caps.bounding, privileged),
         settings=cgroups.settings(host_config, trees),
         etc=etc,
         devices=nodes,
@@ -158,15 +156,6 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
         gid_map=gid_map,
     )
     return spec.build(container.record, facts)
-
-
-def seccomp(engine: Engine, security: SecurityOptions, bounding: tuple[str, ...], privileged: bool) -> str:
-    """The compiled profile's path ("" for none). Privileged means unconfined unless a profile was named."""
-    from minidock.libcontainer import seccomp as profiles
-
-    if security.seccomp == "unconfined" or (privileged and security.seccomp is None):
-        return ""
-    return profiles.profile_path(security.seccomp, bounding, engine.paths.seccomp)
 
 
 def joined(engine: Engine, container: Container) -> tuple[tuple[str, int], ...]:
