@@ -465,5 +465,5 @@ def left(root: Path) -> list[str]:
         *(str(p) for p in (paths.root, paths.run, Path(f"/sys/class/net/md-{digits}")) if p.exists()),
         *(str(p) for p in Path("/sys/fs/cgroup").glob(f"*/{paths.instance}")),
         *(line for line in rules.splitlines() if digits.upper() in line),
-        *(str(line) for line in commands if os.fsencode(paths.run) in line or b"after_exit\0" + os.fsencode(root) in line),
+        *(str(line) for line in commands if os.fsencode(paths.run) in line or b"exits.entry\0" + os.fsencode(root) in line),
     ]
