@@ -120,7 +120,8 @@ def release(engine: Engine, container: Container) -> None:
 def write_files(engine: Engine, container: Container, endpoint: Endpoint) -> tuple[Mount, ...]:
     """Make /etc/hostname, /etc/hosts and /etc/resolv.conf in the container's folder; returns their mounts.
 
-    A container with a read-only root gets them read-only (moby ``Container.NetworkMounts``). They are not state: each start writes them anew, so they need neither a temporary name nor an fsync.
+    A container with a read-only root gets them read-only (moby ``Container.NetworkMounts``). They are not state: each start
+    writes them anew, so they need neither a temporary name nor an fsync.
     """
     from minidock.libcontainer.config import Mount  # 7 ms: most commands only show networks
 
