@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -41,7 +42,7 @@ def dockerd(directory: Path, *, bridge: bool = False, timeout: float = 60.0) -> 
     With `bridge`, it has docker0 and its iptables rules in its own network namespace; else containers can have the
     networks none and host (which is that namespace). Raises RuntimeError with the log's end when it does not come up.
     """
-    name = f"peer-{os.getpid()}"
+    name = f"minidock-test-{os.getpid()}-{secrets.token_hex(4)}"  # the leak check knows it as this process's
     socket, log = directory / "d.sock", directory / "dockerd.log"
     network = ["--bip=10.213.0.1/24"] if bridge else ["--bridge=none", "--iptables=false", "--ip6tables=false"]
     command = [
