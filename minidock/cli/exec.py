@@ -61,9 +61,9 @@ def _foreground(context: Context, id: str, parsed: Parsed, stdin: bool) -> int:
             return 1
     if context.embedded:
         # A daemon has the exit on record when it closes the stream; here the stream is the shim's, and ends a little sooner.
-        from minidock.daemon.containers.exec import exec_wait
+        from minidock import daemon
 
-        return exec_wait(api.engine, id)
+        return daemon.exec_wait(api.engine, id)
     return int(api.exec_inspect(id)["ExitCode"] or 0)
 
 

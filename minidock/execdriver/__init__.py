@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from minidock.frozen import Frozen
 from minidock.libcontainer.config import Config, ExecConfig
 from minidock.shim.protocol import ShimConfig
 
 
-@dataclass(frozen=True)
-class Exit:
+class Exit(Frozen):
     """How a process ended: `code` as a shell would say it (128+n for signal n), OOM kill seen, when (RFC 3339)."""
 
     code: int
@@ -25,15 +24,14 @@ class Exit:
     finished_at: str = ""
 
 
-@dataclass(frozen=True)
-class Started:
+class Started(Frozen):
     """A process that runs: its pid and start time (clock ticks, /proc/PID/stat field 22), seen from the host."""
 
     pid: int
     pid_start: int
     started_at: str
     warnings: tuple[str, ...] = ()
-    trace: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    trace: tuple[dict[str, Any], ...] = ()
 
 
 class Running(Protocol):

@@ -1,7 +1,7 @@
 """What a container is to be, as frozen, JSON-able data: the input of this package, and all it knows of a container.
 
 As in runc's ``configs/``, this module holds values and no behaviour. The daemon builds a `Config` from an image and docker's
-options; the shim receives it as JSON (`to_json`, `from_json`); init carries it out. Nothing here names an image, a tag, a
+options; the shim receives it as JSON (`decode` reads that); init carries it out. Nothing here names an image, a tag, a
 registry or a network: those are settled above, and arrive as paths, descriptors and numbers.
 
 Paths called *host paths* are on the machine that starts the container; all others are inside the container's root.
@@ -9,20 +9,13 @@ Paths called *host paths* are on the machine that starts the container; all othe
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import json
-import types
-import typing
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from minidock.frozen import Frozen
 
 HOST = "host"
 NEW = "new"
 
 
-@dataclass(frozen=True)
-class Namespaces:
+class Namespaces(Frozen):
     """One entry per namespace of namespaces(7): ``"new"``, ``"host"``, or the path of one to join (/proc/PID/ns/X).
 
     mnt is always new. cgroup: new means unshared after the process was placed in its cgroup. time: new means unshared and
@@ -38,16 +31,14 @@ class Namespaces:
     time: str = HOST
 
 
-@dataclass(frozen=True)
-class TimeOffsets:
+class TimeOffsets(Frozen):
     """Seconds added to CLOCK_MONOTONIC and CLOCK_BOOTTIME in a new time namespace (time_namespaces(7))."""
 
     monotonic: int = 0
     boottime: int = 0
 
 
-@dataclass(frozen=True)
-class IdMap:
+class IdMap(Frozen):
     """One line of /proc/PID/uid_map: `size` ids from `container` on are the host's from `host` on (user_namespaces(7))."""
 
     container: int
@@ -55,8 +46,7 @@ class IdMap:
     size: int
 
 
-@dataclass(frozen=True)
-class RootMount:
+class RootMount(Frozen):
     """How the root file system comes to be; what a graph driver answers to "how do I mount this layer?".
 
     kind "overlay": `lower` are host paths of read-only layers, **topmost first**; `upper` and `work` host paths of the
@@ -73,8 +63,7 @@ class RootMount:
     volatile: bool = False
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(Frozen):
     """One mount in the container: mount(8)'s words. `source` is a host path for type "bind".
 
     options are mount(8) names (ro, nosuid, noexec, nodev, rbind, size=64m, mode=1777 …); propagation is private, rprivate,
@@ -89,8 +78,7 @@ class Mount:
     create: str = "dir"
 
 
-@dataclass(frozen=True)
-class Device:
+class Device(Frozen):
     """A device node: kind c or b, numbers, mode, owner; `path` in the container (mknod(2); a bind in a user namespace)."""
 
     path: str
@@ -103,8 +91,7 @@ class Device:
     host_path: str = ""
 
 
-@dataclass(frozen=True)
-class DeviceRule:
+class DeviceRule(Frozen):
     """One line of the device cgroup: allow or deny; type a, b or c; -1 is the wildcard ``*``; access of r, w, m."""
 
     allow: bool
@@ -114,8 +101,7 @@ class DeviceRule:
     access: str = "rwm"
 
 
-@dataclass(frozen=True)
-class Cgroup:
+class Cgroup(Frozen):
     """Where the container sits in every hierarchy, and what holds for it there.
 
     `path` is below the mount point of each hierarchy, for example ``/minidock/<full id>``. `settings` are (file name, value)
@@ -128,8 +114,7 @@ class Cgroup:
     settings: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
-class Rlimit:
+class Rlimit(Frozen):
     """One resource limit, by its name in getrlimit(2) without RLIMIT_ and in lower case; -1 is unlimited."""
 
     name: str
@@ -137,8 +122,7 @@ class Rlimit:
     hard: int
 
 
-@dataclass(frozen=True)
-class Capabilities:
+class Capabilities(Frozen):
     """Capability names without CAP_ (capabilities(7)), set by set."""
 
     bounding: tuple[str, ...] = ()
@@ -148,8 +132,7 @@ class Capabilities:
     ambient: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(Frozen):
     """The process to run: what execve(2) gets, and who it is when it does.
 
     `user` is docker's ``USER[:GROUP]``, names or numbers, looked up in the container's own /etc/passwd and /etc/group;
@@ -166,7 +149,7 @@ class Process:
     tty: bool = False
     rows: int = 0
     cols: int = 0
-    capabilities: Capabilities = field(default_factory=Capabilities)
+    capabilities: Capabilities = Capabilities()
     no_new_privileges: bool = False
     seccomp: str = ""
     apparmor: str = ""
@@ -174,8 +157,7 @@ class Process:
     oom_score_adj: int | None = None
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Frozen):
     """A whole container. `id` is the full 64 hex digits; `init` asks for a reaping pid 1 of ours in front of the process."""
 
     id: str
@@ -183,8 +165,8 @@ class Config:
     process: Process
     hostname: str = ""
     domainname: str = ""
-    namespaces: Namespaces = field(default_factory=Namespaces)
-    time_offsets: TimeOffsets = field(default_factory=TimeOffsets)
+    namespaces: Namespaces = Namespaces()
+    time_offsets: TimeOffsets = TimeOffsets()
     uid_map: tuple[IdMap, ...] = ()
     gid_map: tuple[IdMap, ...] = ()
     mounts: tuple[Mount, ...] = ()
@@ -198,8 +180,7 @@ class Config:
     init: bool = False
 
 
-@dataclass(frozen=True)
-class ExecConfig:
+class ExecConfig(Frozen):
     """One more process in a running container (`pid` is its init, `pid_start` that process's start time in clock ticks)."""
 
     container_id: str
@@ -208,65 +189,3 @@ class ExecConfig:
     process: Process
     cgroup_path: str = ""
     user_namespace: bool = False
-
-
-T = TypeVar("T")
-
-
-def to_json(value: Any) -> str:
-    """A config as JSON text; tuples become arrays, nested dataclasses objects."""
-    return json.dumps(value, separators=(",", ":"), default=vars)
-
-
-def from_json(cls: type[T], text: str | bytes) -> T:
-    """Build `cls` (a dataclass of this module) from `to_json`'s text. Unknown fields are an error (TypeError)."""
-    return from_dict(cls, json.loads(text))
-
-
-def from_dict(cls: type[T], value: dict[str, Any]) -> T:
-    """Build `cls` from decoded JSON. Unknown fields are an error (TypeError)."""
-    build = _builder(typing.cast(typing.Hashable, cls))
-    assert build is not None  # a dataclass always has one
-    return typing.cast(T, build(value))
-
-
-_Build = typing.Callable[[Any], Any]
-
-
-@functools.cache
-def _builder(kind: typing.Hashable) -> _Build | None:
-    """What gives a JSON value the type that the annotation `kind` names; None if the value is right as it is.
-
-    Made once for each type: reading annotations costs more than the whole warm start may.
-    """
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        build = _builder(next(a for a in args if a is not type(None)))
-        return build and (lambda value: None if value is None else build(value))
-    if origin is tuple:
-        return _tuple_builder(args)
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _dataclass_builder(kind)
-    return None
-
-
-def _tuple_builder(args: tuple[Any, ...]) -> _Build:
-    if len(args) == 2 and args[1] is Ellipsis:
-        build = _builder(args[0])
-        return tuple if build is None else lambda value: tuple(map(build, value))
-    builds = [_builder(a) or (lambda item: item) for a in args]
-    return lambda value: tuple(build(item) for build, item in zip(builds, value, strict=True))
-
-
-def _dataclass_builder(kind: type[Any]) -> _Build:
-    hints = typing.get_type_hints(kind)
-    builds = [(name, build) for name, hint in hints.items() if (build := _builder(hint))]
-
-    def build_dataclass(value: dict[str, Any]) -> Any:
-        fields = dict(value)
-        for name, build in builds:
-            if name in fields:
-                fields[name] = build(fields[name])
-        return kind(**fields)
-
-    return build_dataclass

@@ -69,10 +69,10 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from minidock import errors
+from minidock.frozen import Frozen
 from minidock.linux.sockets import receive_fds
 
 MAX_MESSAGE = 8 << 20
@@ -86,8 +86,7 @@ _KINDS: dict[type[errors.SystemFault], str] = {
 }
 
 
-@dataclass(frozen=True)
-class LogConfig:
+class LogConfig(Frozen):
     """The log of one container: driver "json-file" or "none"; max_size in bytes (0: no limit), max_file kept files."""
 
     driver: str = "json-file"
@@ -96,8 +95,7 @@ class LogConfig:
     max_file: int = 1
 
 
-@dataclass(frozen=True)
-class ShimConfig:
+class ShimConfig(Frozen):
     """What the shim needs besides the container's config.
 
     `state_dir` gets run.json and exit.json; `socket` is where the shim listens; `run` counts the starts. `after_exit` is the
@@ -113,7 +111,7 @@ class ShimConfig:
     state_dir: str
     socket: str
     run: int = 1
-    log: LogConfig = field(default_factory=LogConfig)
+    log: LogConfig = LogConfig()
     open_stdin: bool = False
     stdin_once: bool = False
     after_exit: tuple[str, ...] = ()
@@ -123,7 +121,7 @@ class ShimConfig:
     detach_keys: str = ""
     after_exit_mark: str = ""
     records: str = ""
-    attributes: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str] = {}  # noqa: RUF012 — never changed
 
 
 class Closed(ConnectionError):
@@ -131,7 +129,7 @@ class Closed(ConnectionError):
 
 
 def send(sock: socket.socket, message: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
-    """Send one message, with `fds` riding on its first byte. Dataclasses in it become objects."""
+    """Send one message, with `fds` riding on its first byte. Records in it become objects."""
     data = json.dumps(message, separators=(",", ":"), default=vars).encode()
     data = _LENGTH.pack(len(data)) + data
     if fds:

@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from minidock import errors
-from minidock.libcontainer import cgroups, config, sync
+from minidock.libcontainer import cgroups, decode, sync
 from minidock.linux import process, trace
 from minidock.shim import after, detach, notes, oom, protocol
 from minidock.shim.jsonlog import JSONFile, timestamp
@@ -40,7 +40,7 @@ class Shim:
     """
 
     def __init__(self, handed: dict[str, Any], fds: dict[str, int], starter: int) -> None:
-        self._config = config.from_dict(protocol.ShimConfig, handed["shim"])
+        self._config = decode.from_dict(protocol.ShimConfig, handed["shim"])
         self._run, self._tty, self._cgroup, self._shared_pid = (handed[k] for k in ("run", "tty", "cgroup", "shared_pid"))
         self._hierarchies = [cgroups.Hierarchy(*tree) for tree in handed["hierarchies"]]
         self._tracer = trace.from_request(handed["trace"], "shim")

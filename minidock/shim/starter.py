@@ -31,7 +31,7 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from minidock import errors
-from minidock.libcontainer import cgroups, config, rootfs, sync
+from minidock.libcontainer import cgroups, config, decode, rootfs, sync
 from minidock.libcontainer.birth import InitProcess
 from minidock.libcontainer.cgroups import devices
 from minidock.libcontainer.container import Stdio, create
@@ -52,12 +52,12 @@ class Starter:
     def __init__(self, connection: socket.socket, request: dict[str, Any], fds: list[int]) -> None:
         self._connection, self._request = connection, request
         self._tracer = trace.from_request(request.get("trace"), "shim")
-        self._config = config.from_dict(protocol.ShimConfig, request["shim"])
+        self._config = decode.from_dict(protocol.ShimConfig, request["shim"])
         self._spec: config.Config | config.ExecConfig
         if request["op"] == "exec":
-            self._spec = config.from_dict(config.ExecConfig, request["config"])
+            self._spec = decode.from_dict(config.ExecConfig, request["config"])
         else:
-            self._spec = config.from_dict(config.Config, request["config"])
+            self._spec = decode.from_dict(config.Config, request["config"])
         came = [name for name, there in (("attach", request["attach"]), ("lock", request.get("lock"))) if there]
         # the descriptors that the shim gets, by name
         self._handed: dict[str, int] = {"connection": connection.fileno(), **dict(zip(came, fds, strict=True))}
@@ -211,7 +211,7 @@ def rehearse() -> None:
         config.ExecConfig("", 1, 1, command),
         protocol.ShimConfig("", ""),
     )
-    container, *_ = [config.from_json(type(sample), config.to_json(sample)) for sample in samples]
+    container, *_ = [decode.from_json(type(sample), decode.to_json(sample)) for sample in samples]
     assert isinstance(container, config.Config)
     rootfs.plan(container, cgroups.manager("/").paths())
     devices.program(devices.DEFAULT)  # `cgroups.v2` imports that module late

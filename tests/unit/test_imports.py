@@ -7,18 +7,32 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "minidock"
 
-# What each layer may import, besides itself. (errors and linkgraph sit beside the layers.)
+# What each layer may import, besides itself. (errors, frozen, sha256 and linkgraph sit beside the layers.)
 BELOW = {
     "errors": set(),
+    "frozen": set(),
+    "sha256": set(),
     "linux": set(),
     "linkgraph": {"errors", "linux"},
-    "libcontainer": {"errors", "linux"},
-    "shim": {"errors", "linux", "libcontainer"},
-    "execdriver": {"errors", "linux", "libcontainer", "shim"},
+    "libcontainer": {"errors", "frozen", "linux", "sha256"},
+    "shim": {"errors", "frozen", "linux", "sha256", "libcontainer"},
+    "execdriver": {"errors", "frozen", "linux", "libcontainer", "shim"},
     "graphdriver": {"errors", "linux", "libcontainer"},  # of libcontainer: the config's RootMount, data only
     "graph": {"errors", "linux", "linkgraph", "graphdriver", "libcontainer"},
     "networkdriver": {"errors", "linux", "linkgraph"},
-    "daemon": {"errors", "linux", "linkgraph", "libcontainer", "shim", "execdriver", "graphdriver", "graph", "networkdriver"},
+    "daemon": {
+        "errors",
+        "frozen",
+        "linux",
+        "linkgraph",
+        "libcontainer",
+        "shim",
+        "execdriver",
+        "graphdriver",
+        "graph",
+        "networkdriver",
+        "sha256",
+    },
     "client": {"errors", "daemon", "execdriver", "graph", "linux"},
     "cli": {"errors", "client", "daemon", "shim"},  # shim: the grammar of the detach keys
     "lab": {"errors", "client", "daemon", "linux", "libcontainer"},  # daemon: ./lab clean takes the instance away
@@ -26,7 +40,7 @@ BELOW = {
     "": {"errors", "client", "types"},  # minidock/__init__.py
 }
 # The zygote and everything it runs must start on the standard library alone.
-STDLIB_ONLY = ("linux", "libcontainer", "shim", "errors")
+STDLIB_ONLY = ("linux", "libcontainer", "shim", "errors", "frozen", "sha256")
 THIRD_PARTY = {"click", "rich", "docker", "yaml", "pyroute2", "matplotlib", "IPython", "ipywidgets", "aiohttp", "nbformat"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from minidock import daemon
 from minidock.client import convert, streams
 from minidock.client.api.base import API_VERSION, ApiBase, Resource, as_json, resource_id
 from minidock.client.streams import CancellableStream
@@ -83,19 +84,15 @@ class ContainerApi(ApiBase):
         self, config: Mapping[str, Any], name: str | None = None, platform: str | None = None
     ) -> dict[str, Any]:
         """Make a container from an Engine API body (`config` has HostConfig and NetworkingConfig in it)."""
-        from minidock.daemon.containers import create as verb
-
         body = as_json(config)
         host_config, networking = body.pop("HostConfig", {}), body.pop("NetworkingConfig", None)
         if platform:
             self.check_platform(platform)
-        return verb.create(self.engine, body, as_json(host_config), name, networking)
+        return daemon.create(self.engine, body, as_json(host_config), name, networking)
 
     def check_platform(self, platform: str) -> None:
         """Raises NotSupported unless `platform` ("linux", "linux/amd64", …) is this machine's."""
-        from minidock.daemon.system import version as verb
-
-        running = verb.version(self.engine)
+        running = daemon.version(self.engine)
         system, _, machine = platform.partition("/")
         if system != running["Os"] or machine.partition("/")[0] not in ("", running["Arch"]):
             raise NotSupported(f"platform {platform}: this engine runs {running['Os']}/{running['Arch']} only")
@@ -124,66 +121,48 @@ class ContainerApi(ApiBase):
 
     def start(self, container: Resource, *args: Any, **kwargs: Any) -> None:
         """Start it; nothing happens if it runs. Raises StartError and its children when the command cannot be started."""
-        from minidock.daemon.containers import start as verb
-
         if args or kwargs:
             raise DeprecatedMethod(
                 "Providing configuration in the start() method is no longer supported. "
                 "Use the host_config param in create_container instead."
             )
         with suppress(NotModified):
-            verb.start(self.engine, resource_id(container))
+            daemon.start(self.engine, resource_id(container))
 
     def stop(self, container: Resource, timeout: int | None = None) -> None:
         """Its stop signal, then SIGKILL after `timeout` seconds (default: the container's StopTimeout, else 10)."""
-        from minidock.daemon.containers import stop as verb
-
         with suppress(NotModified):
-            verb.stop(self.engine, resource_id(container), timeout)
+            daemon.stop(self.engine, resource_id(container), timeout)
 
     def restart(self, container: Resource, timeout: int | None = STOP_TIMEOUT) -> None:
         """Stop (if it runs), then start."""
-        from minidock.daemon.containers import restart as verb
-
-        verb.restart(self.engine, resource_id(container), timeout)
+        daemon.restart(self.engine, resource_id(container), timeout)
 
     def kill(self, container: Resource, signal: str | int | None = None) -> None:
         """Send a signal (a name or a number; default SIGKILL) to its first process."""
-        from minidock.daemon.containers import kill as verb
-
-        verb.kill(self.engine, resource_id(container), "SIGKILL" if signal is None else str(signal))
+        daemon.kill(self.engine, resource_id(container), "SIGKILL" if signal is None else str(signal))
 
     def pause(self, container: Resource) -> None:
         """Freeze all its processes."""
-        from minidock.daemon.containers import pause as verb
-
-        verb.pause(self.engine, resource_id(container))
+        daemon.pause(self.engine, resource_id(container))
 
     def unpause(self, container: Resource) -> None:
         """Let them go on."""
-        from minidock.daemon.containers import unpause as verb
-
-        verb.unpause(self.engine, resource_id(container))
+        daemon.unpause(self.engine, resource_id(container))
 
     def wait(self, container: Resource, timeout: float | None = None, condition: str | None = None) -> dict[str, Any]:
         """Block until `condition` (not-running, next-exit, removed): ``{"StatusCode": …}``. TimeoutError after `timeout` s."""
-        from minidock.daemon.containers import wait as verb
-
-        return verb.wait(self.engine, resource_id(container), condition or "not-running", timeout)
+        return daemon.wait(self.engine, resource_id(container), condition or "not-running", timeout)
 
     def remove_container(self, container: Resource, v: bool = False, link: bool = False, force: bool = False) -> None:
         """Remove it; `force` kills it first, `v` takes its anonymous volumes along."""
-        from minidock.daemon.containers import rm as verb
-
         if link:
             raise NotSupported("link=True: removing a link between containers is not supported")
-        verb.rm(self.engine, resource_id(container), force=force, volumes=v)
+        daemon.rm(self.engine, resource_id(container), force=force, volumes=v)
 
     def rename(self, container: Resource, name: str) -> None:
         """Give it another name."""
-        from minidock.daemon.containers import rename as verb
-
-        verb.rename(self.engine, resource_id(container), name)
+        daemon.rename(self.engine, resource_id(container), name)
 
     def update_container(
         self,
@@ -218,9 +197,7 @@ class ContainerApi(ApiBase):
 
     def update_container_from_config(self, container: Resource, changes: Mapping[str, Any]) -> dict[str, Any]:
         """`update_container` with the Engine API's own names (``POST /containers/{id}/update``)."""
-        from minidock.daemon.containers import update as verb
-
-        return verb.update(self.engine, resource_id(container), as_json(changes))
+        return daemon.update(self.engine, resource_id(container), as_json(changes))
 
     # --- looking at it
 
@@ -237,16 +214,14 @@ class ContainerApi(ApiBase):
         filters: Mapping[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """``docker ps``: the running ones, or `all`; `filters` as docker's, a value or a list of them for each name."""
-        from minidock.daemon.containers import ps as verb
-
         wanted = convert.filters(filters) or {}
         for key, value in (("since", since), ("before", before)):
             if value:
                 wanted[key] = [value]
         limit = 1 if latest else limit
         if quiet:
-            return verb.ids(self.engine, all=all, limit=limit, filters=wanted or None)
-        found = verb.ps(self.engine, all=all, limit=limit, size=size, filters=wanted or None)
+            return daemon.ids(self.engine, all=all, limit=limit, filters=wanted or None)
+        found = daemon.ps(self.engine, all=all, limit=limit, size=size, filters=wanted or None)
         if trunc:
             for container in found:
                 container["Id"] = container["Id"][:12]
@@ -254,15 +229,11 @@ class ContainerApi(ApiBase):
 
     def inspect_container(self, container: Resource) -> dict[str, Any]:
         """All that is known of it, in the shape of ``docker inspect``."""
-        from minidock.daemon.containers import inspect as verb
-
-        return verb.inspect(self.engine, resource_id(container))
+        return daemon.inspect(self.engine, resource_id(container))
 
     def top(self, container: Resource, ps_args: str | None = None) -> dict[str, Any]:
         """Its processes as the host's ps(1) sees them: ``{"Titles": […], "Processes": [[…]]}``."""
-        from minidock.daemon.containers import top as verb
-
-        return verb.top(self.engine, resource_id(container), ps_args or "-ef")
+        return daemon.top(self.engine, resource_id(container), ps_args or "-ef")
 
     def stats(self, container: Resource, decode: bool | None = None, stream: bool = True, one_shot: bool | None = None) -> Any:
         """What it uses of the machine, in the Engine API's shape: see `minidock.daemon.containers.stats`.
@@ -270,13 +241,11 @@ class ContainerApi(ApiBase):
         An iterator with one sample a second, as JSON lines (bytes) or with `decode` as dicts; with ``stream=False`` one dict:
         after a window of 0.1 s, or with `one_shot` at once and without the CPU figures to compare with.
         """
-        from minidock.daemon.containers import stats as verb
-
         if stream and one_shot:
             raise InvalidArgument("one_shot is only available in conjunction with stream=False")
         if decode and not stream:
             raise InvalidArgument("decode is only available in conjunction with stream=True")
-        samples = verb.stats(self.engine, resource_id(container), stream=stream, one_shot=bool(one_shot))
+        samples = daemon.stats(self.engine, resource_id(container), stream=stream, one_shot=bool(one_shot))
         if not stream:
             return next(samples)
         return samples if decode else (json.dumps(sample).encode() + b"\n" for sample in samples)
@@ -302,13 +271,11 @@ class ContainerApi(ApiBase):
     ) -> bytes | CancellableStream:
         """What it wrote: bytes, or with `stream` an iterator of them, which goes on while the container runs if `follow`
         (default: the same as `stream`). `since` and `until` are datetimes or seconds since the epoch."""
-        from minidock.daemon.containers import logs as verb
-
         if tail != "all" and (not isinstance(tail, int) or tail < 0):
             tail = "all"
         start, end = convert.timestamp("since", since), convert.timestamp("until", until)
         switch = streams.StopSwitch()
-        pairs = verb.logs(
+        pairs = daemon.logs(
             self.engine,
             resource_id(container),
             stdout=stdout,
@@ -339,26 +306,21 @@ class ContainerApi(ApiBase):
 
         With `demux` the items are (stdout, stderr) tuples, one of them None.
         """
-        from minidock.daemon.containers import attach as verb
-        from minidock.daemon.containers import logs as log
-
         ref = resource_id(container)
         if stream:
             tty = bool(self.inspect_container(ref)["Config"].get("Tty"))
-            sock = verb.attach(self.engine, ref, stdin=False, stdout=stdout, stderr=stderr, logs=logs)
+            sock = daemon.attach(self.engine, ref, stdin=False, stdout=stdout, stderr=stderr, logs=logs)
             return CancellableStream.over_socket(sock, tty, demux)
-        before = log.logs(self.engine, ref, stdout=stdout, stderr=stderr) if logs else iter(())
+        before = daemon.logs(self.engine, ref, stdout=stdout, stderr=stderr) if logs else iter(())
         return streams.collect(before, demux)
 
     def attach_socket(self, container: Resource, params: Mapping[str, Any] | None = None, ws: bool = False) -> socket.SocketIO:
         """The raw hijacked stream, a file whose ``_sock`` is the socket. `params`: stdin, stdout, stderr,
         stream (what comes from now on), logs (what came before), detachKeys."""
-        from minidock.daemon.containers import attach as verb
-
         if ws:
             raise NotSupported("attach over a websocket is not supported by the engine in this process")
         wanted = {"stdout": 1, "stderr": 1, "stream": 1} if params is None else params
-        sock = verb.attach(
+        sock = daemon.attach(
             self.engine,
             resource_id(container),
             stdin=bool(wanted.get("stdin")),
@@ -372,23 +334,17 @@ class ContainerApi(ApiBase):
 
     def resize(self, container: Resource, height: int, width: int) -> None:
         """Set the size of its terminal, in characters."""
-        from minidock.daemon.containers import resize as verb
-
-        verb.resize(self.engine, resource_id(container), height, width)
+        daemon.resize(self.engine, resource_id(container), height, width)
 
     def export(self, container: Resource, chunk_size: int | None = None) -> Iterator[bytes]:
         """Its root file system as a tar stream, in chunks of at most `chunk_size` bytes (None: as they come)."""
-        from minidock.daemon.containers import export as verb
-
         if chunk_size is not None and chunk_size <= 0:
             raise InvalidArgument(f"chunk_size must be positive, not {chunk_size}")
-        return _rechunked(verb.export(self.engine, resource_id(container)), chunk_size)
+        return _rechunked(daemon.export(self.engine, resource_id(container)), chunk_size)
 
     def prune_containers(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Remove all that are stopped: ``{"ContainersDeleted": […], "SpaceReclaimed": bytes}``. Filters: label, until."""
-        from minidock.daemon.system import prune as verb
-
-        return verb.prune_containers(self.engine, convert.filters(filters))
+        return daemon.prune_containers(self.engine, convert.filters(filters))
 
 
 def _rechunked(chunks: Iterator[bytes], size: int | None) -> Iterator[bytes]:

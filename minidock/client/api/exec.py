@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minidock import daemon
 from minidock.client import convert, streams
 from minidock.client.api.base import ApiBase, Resource, as_json, resource_id
 from minidock.client.streams import CancellableStream
@@ -27,8 +28,6 @@ class ExecApi(ApiBase):
         detach_keys: str | None = None,
     ) -> dict[str, Any]:
         """Prepare a command to run in the container: ``{"Id": …}`` for `exec_start`."""
-        from minidock.daemon.containers import exec as verb
-
         config = {
             "User": user,
             "Privileged": privileged,
@@ -41,7 +40,7 @@ class ExecApi(ApiBase):
             "WorkingDir": workdir,
             "DetachKeys": detach_keys or None,
         }
-        return verb.exec_create(self.engine, resource_id(container), as_json(config))
+        return daemon.exec_create(self.engine, resource_id(container), as_json(config))
 
     def exec_start(
         self,
@@ -54,9 +53,7 @@ class ExecApi(ApiBase):
     ) -> Any:
         """Run it. Returns its output as bytes; with `demux` a (stdout, stderr) tuple; with `stream` an iterator of either; with
         `socket` the raw hijacked stream (see `attach_socket`); with `detach` "" at once."""
-        from minidock.daemon.containers import exec as verb
-
-        sock = verb.exec_start(self.engine, resource_id(exec_id), detach=detach, tty=tty)
+        sock = daemon.exec_start(self.engine, resource_id(exec_id), detach=detach, tty=tty)
         if detach or sock is None:
             return ""
         if socket:
@@ -65,17 +62,13 @@ class ExecApi(ApiBase):
             return CancellableStream.over_socket(sock, tty, demux)
         output = streams.collect(streams.frames(sock, tty), demux)
         # The output ends a moment before the exit is on record; who asks for the exit code next shall find it.
-        verb.exec_wait(self.engine, resource_id(exec_id))
+        daemon.exec_wait(self.engine, resource_id(exec_id))
         return output
 
     def exec_inspect(self, exec_id: Resource) -> dict[str, Any]:
         """How it stands: Running, ExitCode (None while it runs), Pid, ProcessConfig, …"""
-        from minidock.daemon.containers import exec as verb
-
-        return verb.exec_inspect(self.engine, resource_id(exec_id))
+        return daemon.exec_inspect(self.engine, resource_id(exec_id))
 
     def exec_resize(self, exec_id: Resource, height: int | None = None, width: int | None = None) -> None:
         """Set the size of its terminal, in characters."""
-        from minidock.daemon.containers import exec as verb
-
-        verb.exec_resize(self.engine, resource_id(exec_id), height or 0, width or 0)
+        daemon.exec_resize(self.engine, resource_id(exec_id), height or 0, width or 0)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
+from minidock import daemon
 from minidock.client import convert
 from minidock.client.api.base import ApiBase, Resource, resource_id
 from minidock.errors import InvalidArgument, NotSupported
@@ -26,29 +27,21 @@ class ImageApi(ApiBase):
     ) -> list[Any]:
         """``docker images``: dicts, or with `quiet` ids. `name` is a reference filter; `filters`: dangling, label, before,
         since, reference. `all` has no effect: only a builder leaves intermediate images."""
-        from minidock.daemon.images import ls as verb
-
         wanted = dict(filters or {}) | ({"reference": name} if name else {})
-        found = verb.images(self.engine, filters=convert.filters(wanted))
+        found = daemon.list_images(self.engine, filters=convert.filters(wanted))
         return [image["Id"] for image in found] if quiet else found
 
     def inspect_image(self, image: Resource) -> dict[str, Any]:
         """All that is known of it, in the shape of ``docker image inspect``."""
-        from minidock.daemon.images import inspect as verb
-
-        return verb.image_inspect(self.engine, resource_id(image))
+        return daemon.inspect_image(self.engine, resource_id(image))
 
     def history(self, image: Resource) -> list[dict[str, Any]]:
         """How it came to be, newest first."""
-        from minidock.daemon.images import history as verb
-
-        return verb.history(self.engine, resource_id(image))
+        return daemon.history(self.engine, resource_id(image))
 
     def tag(self, image: Resource, repository: str, tag: str | None = None, force: bool = False) -> bool:
         """Give it one more name. Always True; a name in use moves, with or without `force`, as since Docker 1.12."""
-        from minidock.daemon.images import tag as verb
-
-        verb.tag(self.engine, resource_id(image), repository, tag)
+        daemon.tag(self.engine, resource_id(image), repository, tag)
         return True
 
     def remove_image(self, image: Resource, force: bool = False, noprune: bool = False) -> list[dict[str, str]]:
@@ -56,21 +49,15 @@ class ImageApi(ApiBase):
 
         `noprune` has no effect: only a builder leaves untagged parents.
         """
-        from minidock.daemon.images import rmi as verb
-
-        return verb.rmi(self.engine, resource_id(image), force=force)
+        return daemon.rmi(self.engine, resource_id(image), force=force)
 
     def prune_images(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Remove the dangling images; with ``filters={"dangling": False}`` all that no container uses."""
-        from minidock.daemon.system import prune as verb
-
-        return verb.prune_images(self.engine, convert.filters(filters))
+        return daemon.prune_images(self.engine, convert.filters(filters))
 
     def load_image(self, data: Data, quiet: bool | None = None) -> Iterator[dict[str, Any]]:
         """Load a docker-archive (``docker save``); yields progress records as they happen. It works as it is iterated."""
-        from minidock.daemon.images import load as verb
-
-        return verb.load(self.engine, as_file(data), quiet=bool(quiet))
+        return daemon.load(self.engine, as_file(data), quiet=bool(quiet))
 
     def import_image(
         self,
@@ -100,9 +87,7 @@ class ImageApi(ApiBase):
     def _import(
         self, file: BinaryIO | None, source: str, repository: str | None, tag: str | None, changes: list[str] | None
     ) -> str:
-        from minidock.daemon.images import import_ as verb
-
-        records = verb.import_(self.engine, source, file, repository=repository, tag=tag, changes=changes or ())
+        records = daemon.import_(self.engine, source, file, repository=repository, tag=tag, changes=changes or ())
         return "".join(json.dumps(record) + "\r\n" for record in records)
 
     def import_image_from_data(

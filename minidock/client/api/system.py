@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from minidock import daemon
 from minidock.client import convert
 from minidock.client.api.base import ApiBase, Resource, resource_id
 
@@ -16,15 +17,11 @@ class SystemApi(ApiBase):
 
     def info(self) -> dict[str, Any]:
         """What ``docker info`` shows."""
-        from minidock.daemon.system import info as verb
-
-        return verb.info(self.engine)
+        return daemon.info(self.engine)
 
     def version(self, api_version: bool = True) -> dict[str, Any]:
         """What ``docker version`` shows of the server. `api_version` has no effect: there is no URL to put it into."""
-        from minidock.daemon.system import version as verb
-
-        return verb.version(self.engine)
+        return daemon.version(self.engine)
 
     def ping(self) -> bool:
         """True: the engine is this process."""
@@ -32,17 +29,13 @@ class SystemApi(ApiBase):
 
     def df(self) -> dict[str, Any]:
         """What takes how much disk: LayersSize, Images, Containers, Volumes, BuildCache."""
-        from minidock.daemon.system import df as verb
-
-        return verb.df(self.engine)
+        return daemon.df(self.engine)
 
     def bootstrap(
         self, progress: Callable[[str], None] = lambda _line: None, images: Sequence[str] = ("busybox", "lab")
     ) -> None:
         """Make or refresh the base images, from this machine's files; ours, docker-py has no such call."""
-        from minidock.daemon.images import bootstrap as verb
-
-        verb.bootstrap(self.engine, progress, images)
+        daemon.bootstrap(self.engine, progress, images)
 
     def close(self) -> None:
         """Close the engine. Containers go on."""
@@ -52,25 +45,17 @@ class SystemApi(ApiBase):
         self, names: list[str] | None = None, ids: list[str] | None = None, filters: Mapping[str, Any] | None = None
     ) -> list[dict[str, Any]]:
         """``docker network ls``: bridge, host and none."""
-        from minidock.daemon.networks import ls as verb
-
         wanted = dict(filters or {}) | ({"name": names} if names else {}) | ({"id": ids} if ids else {})
-        return verb.networks(self.engine, convert.filters(wanted))
+        return daemon.list_networks(self.engine, convert.filters(wanted))
 
     def inspect_network(self, net_id: Resource, verbose: bool | None = None, scope: str | None = None) -> dict[str, Any]:
         """``docker network inspect``. `verbose` and `scope` concern swarm networks, which do not exist here."""
-        from minidock.daemon.networks import ls as verb
-
-        return verb.inspect_network(self.engine, resource_id(net_id))
+        return daemon.inspect_network(self.engine, resource_id(net_id))
 
     def volumes(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """``docker volume ls``: ``{"Volumes": […], "Warnings": …}``. Filters: name, driver, dangling."""
-        from minidock.daemon.volumes import ls as verb
-
-        return verb.volumes(self.engine, convert.filters(filters))
+        return daemon.list_volumes(self.engine, convert.filters(filters))
 
     def inspect_volume(self, name: str) -> dict[str, Any]:
         """``docker volume inspect``. Raises VolumeNotFound."""
-        from minidock.daemon.volumes import ls as verb
-
-        return verb.inspect_volume(self.engine, name)
+        return daemon.inspect_volume(self.engine, name)

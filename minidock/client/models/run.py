@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from minidock import daemon
 from minidock.client import convert
 from minidock.client.api.base import as_json
 from minidock.client.streams import STDERR, STDOUT
@@ -81,8 +82,6 @@ def _run_and_remove(
     kwargs: dict[str, Any],
 ) -> bytes | Iterator[bytes] | None:
     """The way without a log and without a second look: `daemon.run` does it all under one lock."""
-    from minidock.daemon.containers import run as verb
-
     api = containers.client.api
     arguments = create_arguments({**kwargs, "image": image, "command": command, "detach": False, "auto_remove": True})
     name, platform = arguments.pop("name", None), arguments.pop("platform", None)
@@ -91,7 +90,7 @@ def _run_and_remove(
         api.check_platform(platform)
     body = as_json(api.create_container_config(**arguments))
     host_config, networking = as_json(body.pop("HostConfig")), body.pop("NetworkingConfig", None)
-    result = verb.run(api.engine, body, host_config, name, networking)
+    result = daemon.run(api.engine, body, host_config, name, networking)
     if result.exit_code != 0:
         errors = None if kwargs.get("auto_remove") else result.stderr
         raise ContainerError(_removed(containers, result.id, body), result.exit_code, command, image, errors)

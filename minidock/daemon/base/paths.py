@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 from minidock.errors import SystemFault
 from minidock.linux import files
+from minidock.sha256 import sha256
 
 DEFAULT_ROOT = "/var/lib/minidock"
 
@@ -48,9 +49,7 @@ class Paths(NamedTuple):
         absolute = os.path.realpath(root or os.environ.get("MINIDOCK_ROOT") or DEFAULT_ROOT)
         name = "minidock"
         if absolute != DEFAULT_ROOT:
-            import hashlib  # loads OpenSSL, 3 ms: not for the usual root
-
-            name = f"minidock-{hashlib.sha256(os.fsencode(absolute)).hexdigest()[:8]}"
+            name = f"minidock-{sha256(os.fsencode(absolute)).hexdigest()[:8]}"
         return cls(Path(absolute), name, Path("/run") / name)
 
     @property

@@ -7,7 +7,6 @@ happened that lasts; after it nothing is left that could fail.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import signal
@@ -24,9 +23,7 @@ from minidock.daemon.record import cgroup_parent, network, records, removal
 from minidock.daemon.record.container import Container, State
 from minidock.daemon.record.names import lookup
 from minidock.daemon.record.pending import Attachment
-from minidock.daemon.request import devices, remap, spec, validate
-from minidock.daemon.request.security_opt import SecurityOptions
-from minidock.daemon.request.security_opt import parse as parse_security
+from minidock.daemon.request import devices, remap, security_opt, spec, validate
 from minidock.errors import APIError, Conflict, NotModified, StartError, SystemFault
 from minidock.libcontainer.config import Config, Mount
 from minidock.linux import trace
@@ -144,10 +141,10 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
     from minidock.libcontainer import capabilities, cgroups
 
     host_config = container.host_config
-    security = parse_security(host_config.get("SecurityOpt") or ())
+    security = security_opt.parse(host_config.get("SecurityOpt") or ())
     privileged = bool(host_config.get("Privileged"))
     caps, _ = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
-    root = dataclasses.replace(engine.layers.root(container.id), volatile=bool(host_config.get("AutoRemove")))
+    root = engine.layers.root(container.id).replace(volatile=bool(host_config.get("AutoRemove")))
     nodes, rules = devices.asked(host_config)
     uid_map, gid_map = remap.id_maps(engine.userns_remap) if remapped(engine, host_config) else ((), ())
     trees = cgroups.hierarchies()
@@ -157,7 +154,7 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
         cgroup_path=container.cgroup,
         cgroup_version=cgroups.version(trees),
         joined=joined(engine, container),
-        seccomp=seccomp(engine, security, caps.bounding, privileged),
+        seccomp=security_opt.seccomp(engine.paths.seccomp, security, caps.bounding, privileged),
         settings=cgroups.settings(host_config, trees),
         etc=etc,
         devices=nodes,
@@ -166,15 +163,6 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
         gid_map=gid_map,
     )
     return spec.build(container.record, facts)
-
-
-def seccomp(engine: Engine, security: SecurityOptions, bounding: tuple[str, ...], privileged: bool) -> str:
-    """The compiled profile's path ("" for none). Privileged means unconfined unless a profile was named."""
-    from minidock.libcontainer import seccomp as profiles
-
-    if security.seccomp == "unconfined" or (privileged and security.seccomp is None):
-        return ""
-    return profiles.profile_path(security.seccomp, bounding, engine.paths.seccomp)
 
 
 def joined(engine: Engine, container: Container) -> tuple[tuple[str, int], ...]:

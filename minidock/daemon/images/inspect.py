@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @verb
-def image_inspect(engine: Engine, ref: str) -> dict[str, Any]:
+def inspect_image(engine: Engine, ref: str) -> dict[str, Any]:
     """The image `ref` (a name, digest, id or unique id prefix). Raises ImageNotFound."""
     image = engine.images.get(ref)
     config = image.config

@@ -6,23 +6,21 @@ Source: Engine API 1.41, ``GET /images/json``; docker 20.10 ``daemon/images/imag
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.base.timestamps import to_ns
 from minidock.daemon.base.verb import verb
+from minidock.daemon.request.filters import FALSE, TRUE, Filters, labels_match
 from minidock.errors import InvalidParameter
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
     from minidock.graph.store import Image
 
-Filters = Mapping[str, list[str]]
-TRUE, FALSE = ("1", "true"), ("0", "false")
-
 
 @verb
-def images(engine: Engine, *, filters: Filters | None = None) -> list[dict[str, Any]]:
+def list_images(engine: Engine, *, filters: Filters | None = None) -> list[dict[str, Any]]:
     """The images, newest first, as Engine API ImageSummary dicts.
 
     `filters`: dangling (true or false), label, before, since (an image each), reference (a pattern); all given ones must hold,
@@ -94,12 +92,6 @@ def _dangling(_engine: Engine, values: list[str]) -> Keep:
 
 def _label(_engine: Engine, values: list[str]) -> Keep:
     return lambda image, _names: labels_match(container_config(image).get("Labels"), values)
-
-
-def labels_match(labels: Mapping[str, str] | None, wanted: list[str]) -> bool:
-    """Whether all of `wanted` ("key" or "key=value") are among `labels`."""
-    pairs = [text.partition("=") for text in wanted]
-    return all(key in (labels or {}) and (not equals or (labels or {})[key] == value) for key, equals, value in pairs)
 
 
 def _before(engine: Engine, values: list[str]) -> Keep:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.base.timestamps import ZERO
 from minidock.daemon.base.verb import verb
-from minidock.daemon.images.ls import Filters
 from minidock.daemon.record.container import Container, read_json
 from minidock.daemon.record.names import all_containers
 from minidock.daemon.record.network import endpoint_of, mode_of, plain
+from minidock.daemon.request.filters import Filters
 from minidock.errors import InvalidParameter, NetworkNotFound
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ DRIVERS = {"bridge": "bridge", "host": "host", "none": "null"}  # docker's names
 
 
 @verb
-def networks(engine: Engine, filters: Filters | None = None) -> list[dict[str, Any]]:
+def list_networks(engine: Engine, filters: Filters | None = None) -> list[dict[str, Any]]:
     """The networks; `filters`: name and id (a part of it is enough), driver, type, scope. Their containers are not filled in.
 
     Raises InvalidParameter for another filter.

@@ -12,12 +12,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.record.container import read_json
 from minidock.errors import ExecNotFound
+from minidock.frozen import Frozen
 from minidock.linux import files, trace
 
 if TYPE_CHECKING:
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class Exec:
+class Exec(Frozen):
     """One exec: what was asked for, in which run of which container."""
 
     id: str
     container: str
     run: int
-    config: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any]
 
     def path(self, engine: Engine, kind: str) -> Path:
         """One of its files: json, sock, run.json or exit.json."""
@@ -43,7 +42,7 @@ class Exec:
 def save(engine: Engine, exec: Exec) -> None:
     """Write the record."""
     engine.paths.exec.mkdir(mode=0o700, exist_ok=True)
-    files.write_atomic(exec.path(engine, "json"), json.dumps(asdict(exec)), durable=False)
+    files.write_atomic(exec.path(engine, "json"), json.dumps(vars(exec)), durable=False)
 
 
 def load(engine: Engine, id: str) -> Exec:

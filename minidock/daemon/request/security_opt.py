@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from pathlib import Path
 
 from minidock.errors import InvalidParameter
+from minidock.frozen import Frozen
 
 
-@dataclass(frozen=True)
-class SecurityOptions:
+class SecurityOptions(Frozen):
     """What ``--security-opt`` says. seccomp: None is the default profile, else "unconfined", a path or JSON text."""
 
     no_new_privileges: bool = False
@@ -23,21 +23,21 @@ def parse(options: Iterable[str]) -> SecurityOptions:
     result = SecurityOptions()
     for option in options:
         if option == "no-new-privileges":
-            result = replace(result, no_new_privileges=True)
+            result = result.replace(no_new_privileges=True)
             continue
         key, separator, value = option.partition("=" if "=" in option else ":")
         if not separator:
             raise InvalidParameter(f'invalid --security-opt 1: "{option}"')
         if key == "seccomp":
-            result = replace(result, seccomp=value)
+            result = result.replace(seccomp=value)
         elif key == "apparmor":
-            result = replace(result, apparmor=value)
+            result = result.replace(apparmor=value)
         elif key == "no-new-privileges":
-            result = replace(result, no_new_privileges=_boolean(option, value))
+            result = result.replace(no_new_privileges=_boolean(option, value))
         elif key == "systempaths":
             if value != "unconfined":
                 raise InvalidParameter(f'invalid --security-opt 2: "{option}"')
-            result = replace(result, systempaths_unconfined=True)
+            result = result.replace(systempaths_unconfined=True)
         elif key != "label":  # SELinux labels: accepted and without effect where there is no SELinux, as docker does
             raise InvalidParameter(f'invalid --security-opt 2: "{option}"')
     return result
@@ -49,3 +49,12 @@ def _boolean(option: str, value: str) -> bool:
         return words[value.lower()]
     except KeyError:
         raise InvalidParameter(f'invalid --security-opt 2: "{option}"') from None
+
+
+def seccomp(cache: Path, security: SecurityOptions, bounding: tuple[str, ...], privileged: bool) -> str:
+    """The compiled profile's path in the folder `cache` ("" for none). Privileged means unconfined unless one was named."""
+    from minidock.libcontainer import seccomp as profiles
+
+    if security.seccomp == "unconfined" or (privileged and security.seccomp is None):
+        return ""
+    return profiles.profile_path(security.seccomp, bounding, cache)

@@ -6,12 +6,12 @@ what the kernel's cgroup version is. So the whole translation can be read, and t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from minidock.daemon.request import defaults, security_opt
 from minidock.daemon.request.merge import replace_or_append
 from minidock.daemon.request.mounts import MountPoint
+from minidock.frozen import Frozen
 from minidock.libcontainer.config import (
     HOST,
     NEW,
@@ -30,8 +30,7 @@ from minidock.libcontainer.config import (
 )
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Frozen):
     """What a start knows and the record does not.
 
     `joined` maps pid, net and ipc to the host pid of the container that is joined there. `seccomp` is the compiled profile

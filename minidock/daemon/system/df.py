@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.base.verb import verb
 from minidock.daemon.containers import ps
-from minidock.daemon.images.ls import images, layer_sizes
+from minidock.daemon.images.ls import layer_sizes, list_images
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -19,7 +19,7 @@ def df(engine: Engine) -> dict[str, Any]:
     for image in engine.images.images():
         layers.update(zip(image.chain_ids, layer_sizes(engine, image), strict=True))
     containers = ps.ps(engine, all=True, size=True)
-    counted = images(engine)
+    counted = list_images(engine)
     for image_summary in counted:
         image_summary["Containers"] = sum(c["ImageID"] == image_summary["Id"] for c in containers)
         image_summary["SharedSize"] = 0

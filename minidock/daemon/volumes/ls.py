@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.base.timestamps import from_ns
 from minidock.daemon.base.verb import verb
-from minidock.daemon.images.ls import FALSE, TRUE, Filters
 from minidock.daemon.record.names import all_containers
+from minidock.daemon.request.filters import FALSE, TRUE, Filters
 from minidock.errors import InvalidParameter, VolumeNotFound
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @verb
-def volumes(engine: Engine, filters: Filters | None = None) -> dict[str, Any]:
+def list_volumes(engine: Engine, filters: Filters | None = None) -> dict[str, Any]:
     """``{"Volumes": [...], "Warnings": None}``, by name. `filters`: name (a part of it), driver, dangling (true: unused).
 
     Raises InvalidParameter for another filter.

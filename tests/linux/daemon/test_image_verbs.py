@@ -13,14 +13,11 @@ from typing import Any
 
 import pytest
 
-from minidock import errors
+from minidock import daemon, errors
 from minidock.daemon.containers import create
 from minidock.daemon.engine import Engine
 from minidock.daemon.images import history, import_, rmi, tag
-from minidock.daemon.images import inspect as image_inspect
-from minidock.daemon.images import ls as images
-from minidock.daemon.networks import ls as networks
-from minidock.daemon.system import df, info, prune, version
+from minidock.daemon.system import df, info, version
 from minidock.daemon.system.teardown import teardown
 
 BUSYBOX = Path("/bin/busybox")
@@ -57,24 +54,24 @@ def make(engine: Engine, ref: str = "base", content: bytes = b"x", changes: tupl
 
 
 def listed(engine: Engine, **filters: list[str]) -> list[str]:
-    return [image["Id"] for image in images.images(engine, filters=filters)]
+    return [image["Id"] for image in daemon.list_images(engine, filters=filters)]
 
 
 def test_an_import_is_listed_and_inspected(engine: Engine) -> None:
     id = make(engine, "tools:v1", b"hello", ('CMD ["/sh", "-c"]', "ENV A=1", "LABEL role=test"))
-    (summary,) = images.images(engine)
+    (summary,) = daemon.list_images(engine)
     assert summary == {
         "Id": id, "ParentId": "", "RepoTags": ["tools:v1"], "RepoDigests": [], "Created": summary["Created"], "Size": 5,
         "VirtualSize": 5, "SharedSize": -1, "Labels": {"role": "test"}, "Containers": -1,
     }  # fmt: skip
     assert isinstance(summary["Created"], int) and summary["Created"] > 1_700_000_000
-    shown = image_inspect.image_inspect(engine, "tools:v1")
+    shown = daemon.inspect_image(engine, "tools:v1")
     assert (shown["Id"], shown["RepoTags"], shown["Size"], shown["Comment"]) == (id, ["tools:v1"], 5, "Imported from -")
     assert (shown["Config"]["Cmd"], shown["Config"]["Env"], shown["Os"]) == (["/sh", "-c"], ["A=1"], "linux")
     assert shown["RootFS"]["Type"] == "layers" and len(shown["RootFS"]["Layers"]) == 1
     assert shown["GraphDriver"]["Name"] == engine.layers.name
     for ref in (id, id.removeprefix("sha256:")[:12], "tools:v1", "docker.io/library/tools:v1"):
-        assert image_inspect.image_inspect(engine, ref)["Id"] == id
+        assert daemon.inspect_image(engine, ref)["Id"] == id
     (step,) = history.history(engine, id)
     assert (step["Id"], step["Tags"], step["Size"], step["Comment"]) == (id, ["tools:v1"], 5, "Imported from -")
 
@@ -83,10 +80,10 @@ def test_a_packed_archive_is_imported_too(engine: Engine) -> None:
     packed = io.BytesIO(gzip.compress(tar_of(sh=b"x")))
     plain = make(engine, "plain")
     (record,) = import_.import_(engine, "-", packed, repository="packed", message="by hand")
-    image = image_inspect.image_inspect(engine, "packed")
+    image = daemon.inspect_image(engine, "packed")
     assert record["status"] == image["Id"] != plain
     assert image["Comment"] == "by hand"
-    assert image["RootFS"] == image_inspect.image_inspect(engine, "plain")["RootFS"]
+    assert image["RootFS"] == daemon.inspect_image(engine, "plain")["RootFS"]
 
 
 def test_filters(engine: Engine) -> None:
@@ -118,9 +115,9 @@ def test_tags_move_and_are_checked(engine: Engine) -> None:
     first, second = make(engine, "a", b"1"), make(engine, "b", b"2")
     tag.tag(engine, "a", "c", "1")
     tag.tag(engine, first, "d:2")
-    assert image_inspect.image_inspect(engine, first)["RepoTags"] == ["a:latest", "c:1", "d:2"]
+    assert daemon.inspect_image(engine, first)["RepoTags"] == ["a:latest", "c:1", "d:2"]
     tag.tag(engine, "b", "c", "1")
-    assert image_inspect.image_inspect(engine, second)["RepoTags"] == ["b:latest", "c:1"]
+    assert daemon.inspect_image(engine, second)["RepoTags"] == ["b:latest", "c:1"]
     for repository, name in (("UPPER", None), ("a", "bad tag"), ("a@sha256:" + "0" * 64, None), ("", None)):
         with pytest.raises(errors.InvalidParameter):
             tag.tag(engine, "a", repository, name)
@@ -135,7 +132,7 @@ def test_rmi_by_name_untags_then_deletes(engine: Engine) -> None:
     records = rmi.rmi(engine, "a")
     assert records[:2] == [{"Untagged": "a:latest"}, {"Deleted": id}]
     assert [set(record) for record in records[2:]] == [{"Deleted"}]  # its layer
-    assert images.images(engine) == []
+    assert daemon.list_images(engine) == []
     assert list((engine.paths.root / "layers").iterdir()) == []
     with pytest.raises(errors.ImageNotFound, match="No such image: a:latest"):
         rmi.rmi(engine, "a")
@@ -175,7 +172,7 @@ def test_rmi_of_a_used_image(engine: Engine) -> None:
 def test_a_shared_layer_stays_with_the_other_image(engine: Engine) -> None:
     first, second = make(engine, "a", b"same"), make(engine, "b", b"same", ("ENV X=1",))
     assert rmi.rmi(engine, "a") == [{"Untagged": "a:latest"}, {"Deleted": first}]
-    assert image_inspect.image_inspect(engine, "b")["Id"] == second
+    assert daemon.inspect_image(engine, "b")["Id"] == second
     assert len(rmi.rmi(engine, "b")) == 3
 
 
@@ -183,15 +180,15 @@ def test_prune(engine: Engine) -> None:
     nameless, named, used = make(engine, "", b"11"), make(engine, "named", b"2"), make(engine, "used", b"3")
     container = create.create(engine, {"Image": "used"}, {"NetworkMode": "none"})["Id"]
     with pytest.raises(errors.InvalidParameter, match="Invalid filter 'x'"):
-        prune.prune_images(engine, {"x": ["1"]})
-    assert prune.prune_images(engine, {"label": ["no"]}) == {"ImagesDeleted": None, "SpaceReclaimed": 0}
-    pruned = prune.prune_images(engine)
+        daemon.prune_images(engine, {"x": ["1"]})
+    assert daemon.prune_images(engine, {"label": ["no"]}) == {"ImagesDeleted": None, "SpaceReclaimed": 0}
+    pruned = daemon.prune_images(engine)
     assert (pruned["ImagesDeleted"][0], pruned["SpaceReclaimed"]) == ({"Deleted": nameless}, 2)
-    pruned = prune.prune_images(engine, {"dangling": ["false"]})
+    pruned = daemon.prune_images(engine, {"dangling": ["false"]})
     assert pruned["ImagesDeleted"][:2] == [{"Untagged": "named:latest"}, {"Deleted": named}]
     assert listed(engine) == [used]
-    assert prune.prune_containers(engine, {"until": ["1h"]})["ContainersDeleted"] is None
-    assert prune.prune_containers(engine)["ContainersDeleted"] == [container]
+    assert daemon.prune_containers(engine, {"until": ["1h"]})["ContainersDeleted"] is None
+    assert daemon.prune_containers(engine)["ContainersDeleted"] == [container]
 
 
 def test_df_counts_a_shared_layer_once(engine: Engine) -> None:
@@ -225,12 +222,12 @@ def website() -> Iterator[str]:
 def test_import_from_a_url(engine: Engine, website: str) -> None:
     first, last = import_.import_(engine, f"{website}/tar", repository="web")
     assert first == {"status": f"Downloading from http://{website}/tar"}
-    assert image_inspect.image_inspect(engine, "web")["Id"] == last["status"]
-    assert image_inspect.image_inspect(engine, "web")["Comment"] == f"Imported from {website}/tar"
+    assert daemon.inspect_image(engine, "web")["Id"] == last["status"]
+    assert daemon.inspect_image(engine, "web")["Comment"] == f"Imported from {website}/tar"
     for wrong in (f"http://{website}/nothing", "http://127.0.0.1:1/x", "file:///etc/passwd", "http://"):
         with pytest.raises(errors.InvalidParameter):
             list(import_.import_(engine, wrong))
-    assert len(images.images(engine)) == 1
+    assert len(daemon.list_images(engine)) == 1
 
 
 @pytest.mark.parametrize("bad", [b"no tar at all" * 100, b"\x1f\x8bnot gzip"])
@@ -239,7 +236,7 @@ def test_a_bad_archive_leaves_nothing(engine: Engine, bad: bytes) -> None:
         list(import_.import_(engine, "-", io.BytesIO(bad), repository="x"))
     with pytest.raises(errors.InvalidParameter):
         list(import_.import_(engine, "-", io.BytesIO(tar_of(sh=b"x")), repository="UPPER"))
-    assert images.images(engine) == []
+    assert daemon.list_images(engine) == []
     assert list((engine.paths.root / "layers").iterdir()) == []
 
 
@@ -261,11 +258,11 @@ def test_info_and_version(engine: Engine) -> None:
 
 
 def test_networks_to_look_at(engine: Engine) -> None:
-    assert [(n["Name"], n["Driver"]) for n in networks.networks(engine)] == [
+    assert [(n["Name"], n["Driver"]) for n in daemon.list_networks(engine)] == [
         ("bridge", "bridge"), ("none", "null"), ("host", "host")]  # fmt: skip
-    assert [n["Name"] for n in networks.networks(engine, {"driver": ["null"]})] == ["none"]
-    assert networks.inspect_network(engine, "host")["Containers"] == {}
+    assert [n["Name"] for n in daemon.list_networks(engine, {"driver": ["null"]})] == ["none"]
+    assert daemon.inspect_network(engine, "host")["Containers"] == {}
     with pytest.raises(errors.NetworkNotFound, match="network nothing not found"):
-        networks.inspect_network(engine, "nothing")
+        daemon.inspect_network(engine, "nothing")
     with pytest.raises(errors.InvalidParameter, match="Invalid filter 'x'"):
-        networks.networks(engine, {"x": ["1"]})
+        daemon.list_networks(engine, {"x": ["1"]})

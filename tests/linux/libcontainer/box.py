@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import uuid
@@ -65,18 +64,18 @@ class Box:
 
     def config(self, *args: str, **changes: Any) -> Config:
         """The config of a container that runs `args`; `changes` are fields of Config or of Process."""
-        own = {k: changes.pop(k) for k in list(changes) if k in Process.__dataclass_fields__}
+        own = {k: changes.pop(k) for k in list(changes) if k in Process._fields}
         basic = Config(
             id=uuid.uuid4().hex * 2,
             root=RootMount("overlay", (str(self.image),), str(self.upper), str(self.work)),
-            process=dataclasses.replace(Process(args, ("PATH=/bin",), capabilities=DEFAULT), **own),
+            process=Process(args, ("PATH=/bin",), capabilities=DEFAULT).replace(**own),
             hostname="box",
             mounts=MOUNTS,
             masked_paths=MASKED,
             readonly_paths=READONLY,
             cgroup=Cgroup(f"{self.parent}/{uuid.uuid4().hex}"),
         )
-        return dataclasses.replace(basic, **changes)
+        return basic.replace(**changes)
 
     def bind(self) -> RootMount:
         """A root for a second container beside the first: two overlays must not share one upper directory."""
@@ -111,7 +110,7 @@ class Box:
 
     def exec(self, config: Config, container: InitProcess, *args: str, **process_fields: Any) -> tuple[int, str]:
         """(status, output) of one more process in a running container."""
-        what = dataclasses.replace(Process(args, ("PATH=/bin",), capabilities=DEFAULT), **process_fields)
+        what = Process(args, ("PATH=/bin",), capabilities=DEFAULT).replace(**process_fields)
         start = process.start_time(container.pid)
         user = config.namespaces.user != "host"
         request = ExecConfig(config.id, container.pid, start, what, config.cgroup.path if config.cgroup else "", user)

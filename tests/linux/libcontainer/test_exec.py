@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from minidock.errors import CommandNotFound, StartError
@@ -47,6 +45,6 @@ def test_a_pid_that_came_round_again_is_refused(box: Box) -> None:
         right = ExecConfig(config.id, container.pid, start, Process(("true",), ("PATH=/bin",), capabilities=DEFAULT))
         assert box.exec_config(right)[0] == 0
         with pytest.raises(StartError, match="is not running"):
-            box.exec_config(dataclasses.replace(right, pid_start=start + 1))
+            box.exec_config(right.replace(pid_start=start + 1))
     with pytest.raises(StartError, match="is not running"):
         box.exec_config(right)

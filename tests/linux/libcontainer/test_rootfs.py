@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import stat
@@ -200,7 +199,7 @@ def test_a_volatile_layer_can_be_mounted_again(box: Box) -> None:
             os.close(tree)
     assert (box.upper / "kept").exists()
     with pytest.raises(OSError):  # the mark means what we think it does
-        os.close(rootmount.overlay(dataclasses.replace(root, volatile=False)))
+        os.close(rootmount.overlay(root.replace(volatile=False)))
 
 
 def _classic(root: RootMount) -> int:
@@ -213,7 +212,7 @@ def _classic(root: RootMount) -> int:
 
 def test_a_plan_reads_as_a_script(box: Box) -> None:
     config = box.config("true", readonly_root=True)
-    text = [str(operation) for operation in rootfs.plan(dataclasses.replace(config, cgroup=None), {})]
+    text = [str(operation) for operation in rootfs.plan(config.replace(cgroup=None), {})]
     assert text[0] == "mount --make-rprivate /"
     assert text[-1] == "pivot_root . . && umount -l ."
     assert "mount -t proc proc ./proc" in text

@@ -11,7 +11,8 @@ import minidock
 from minidock import errors
 from minidock.client.api.base import as_json, resource_id
 from minidock.client.client import from_env
-from minidock.daemon.images.ls import glob, labels_match, repository
+from minidock.daemon.images.ls import glob, repository
+from minidock.daemon.request.filters import labels_match
 
 
 def test_importing_the_package_loads_nothing_else() -> None:
