@@ -91,7 +91,7 @@ def _spawn(run_dir: Path, instance: str, version: str, python: str, path: Path) 
                 setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
             )
         ready = os.read(reader, 1)
-        os.waitpid(pid, 0)  # the starter; the zygote is its child, and by now init's
+        os.waitpid(pid, 0)  # whom we launched; the zygote is its child, and by now init's
     if not ready:
         raise errors.SystemFault("start the zygote", str(path), 0, f"it ended at once; see {log}")
 
