@@ -89,10 +89,9 @@ def string(
     return Flag(name, short, help, kind, parse, default, aliases=aliases, hidden=hidden, shown_default=shown)
 
 
-def integer(name: str, short: str = "", help: str = "", *, default: int | None = None, hidden: bool = False) -> Flag:
+def integer(name: str, short: str = "", help: str = "", *, default: int | None = None) -> Flag:
     """A flag with a 64-bit number. The default None tells "not given" from 0."""
-    shown = "" if default is None else str(default)
-    return Flag(name, short, help, "int", values.int64, default, hidden=hidden, shown_default=shown)
+    return Flag(name, short, help, "int", values.int64, default, shown_default="" if default is None else str(default))
 
 
 def many(
