@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.cli import failures
 from minidock.cli.grammar.command import PROGRAM, UsageError, run_help
+from minidock.frozen import Frozen
 
 
-class Globals(NamedTuple):
+class Globals(Frozen):
     """The options before the command: `host` ("" for the engine in this process), `root` ("" for the default)."""
 
     host: str = ""

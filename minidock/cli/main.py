@@ -21,7 +21,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from minidock.cli import failures
 from minidock.cli.context import Context, Globals, complain, say
@@ -29,9 +28,10 @@ from minidock.cli.grammar import flags as flagset
 from minidock.cli.grammar import help as helptext
 from minidock.cli.grammar.command import PROGRAM, Command, UsageError, run_help
 from minidock.cli.grammar.flags import boolean, string
+from minidock.frozen import Frozen
 
 
-class Entry(NamedTuple):
+class Entry(Frozen):
     """Where a command is: `module` of this package, and which of its Commands; `listed`: the one-line text in the lists."""
 
     module: str

@@ -60,19 +60,11 @@ def run_exec(stage: Stage) -> list[Table]:
         "docker exec": lambda: stage.worker.time("docker", "-H", stage.docker.host, "exec", NAME, "true"),
     }
     what = "One more process in a running container"
+    from_program = in_turn(programs, rounds=20, reference="docker-py, exec_run")
+    whole = in_turn(commands, rounds=20, reference="docker exec")
     tables = [
-        Table(
-            f"{what}: from a program",
-            "ms",
-            "at most 0.50 of docker's",
-            in_turn(programs, rounds=20, reference="docker-py, exec_run"),
-        ),
-        Table(
-            f"{what}: whole command",
-            "ms",
-            "at most 1.0 of docker's; 0.6 is to be reached for",
-            in_turn(commands, rounds=20, reference="docker exec"),
-        ),
+        Table(f"{what}: from a program", "ms", "at most 0.50 of docker's", from_program),
+        Table(f"{what}: whole command", "ms", "at most 1.0 of docker's; 0.6 is to be reached for", whole),
     ]
     for container in (ours, theirs):
         container.remove(force=True)

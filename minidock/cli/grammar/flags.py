@@ -13,10 +13,11 @@ belongs to the command. Source: github.com/spf13/pflag v1.0, flag.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.cli.grammar import values
 from minidock.cli.grammar.quote import quote
+from minidock.frozen import Frozen
 
 
 class FlagError(Exception):
@@ -31,7 +32,7 @@ class HelpWanted(Exception):
         self.note = note
 
 
-class Flag(NamedTuple):
+class Flag(Frozen):
     """One option.
 
     `name` is the long name, `short` one letter or "". `kind` is the word for its value in the help ("" for a boolean).
