@@ -40,21 +40,32 @@ class Root:
         self.tree, self.fd, self.user_namespace = tree, -1, user_namespace
         self.sources: dict[tuple[str, str], int] = {}
 
-    def open(self, path: str, create: str = "", resolve: int = RESOLVE_IN_ROOT) -> int:
-        """An O_PATH descriptor of `path` inside the root, made first if `create` ("dir" or "file") and missing."""
+    def open(self, path: str, create: str = "", resolve: int = RESOLVE_IN_ROOT, *, behind_links: bool = False) -> int:
+        """An O_PATH descriptor of `path` inside the root, made first if `create` ("dir" or "file") and missing.
+
+        `behind_links`: where a link leads to nothing, what it names is made, inside the root like all else.
+        """
         try:
             return openat2(self.fd, path, os.O_PATH, 0, RESOLVE_IN_ROOT | resolve)
         except FileNotFoundError:
             if not create:
                 raise
         parent, name = posixpath.split(posixpath.normpath(path))
-        directory = self.open(parent, "dir", resolve)
+        directory = self.open(parent, "dir", resolve, behind_links=behind_links)
         try:
             if create == "dir":
                 os.mkdir(name, 0o755, dir_fd=directory)
             else:
                 flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
                 os.close(os.open(name, flags, 0o644, dir_fd=directory))
+        except FileExistsError:
+            if not stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+                pass  # another container, with the same volume, was faster
+            elif behind_links:
+                missing = posixpath.join("/", _inside(directory), os.readlink(name, dir_fd=directory))
+                return self.open(missing, create, resolve, behind_links=True)
+            else:
+                raise
         finally:
             os.close(directory)
         return openat2(self.fd, path, os.O_PATH, 0, RESOLVE_IN_ROOT | resolve)
@@ -245,12 +256,12 @@ class ShowCgroups(Operation):
 
 
 class MakeDirectory(Operation):
-    """A directory, with those above it, if it is not there: docker makes a missing working directory."""
+    """A directory, with those above it, if it is not there: docker makes a missing working directory, behind links too."""
 
     step = "make directory"
 
     def apply(self, root: Root) -> None:
-        os.close(root.open(self.path, "dir"))
+        os.close(root.open(self.path, "dir", behind_links=True))
 
     def __str__(self) -> str:
         return f"mkdir -p .{self.path}"
