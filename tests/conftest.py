@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -120,14 +121,34 @@ ORDER = ("vm", "notebooks", "browser", "linux", "cli", "unit")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Which tests, in what order, and which of them stay together in one worker."""
+    """Which tests, and in what order."""
     dropped = [item for item in items if not _wanted(item, config)]
     config.hook.pytest_deselected(items=dropped)
     items[:] = sorted((item for item in items if item not in dropped), key=_place)
-    for item in items:
-        measuring = item.get_closest_marker("measuring") is not None and _suite(item) == "linux"
-        if item.get_closest_marker("xdist_group") is None:  # a file shares its fixtures
-            item.add_marker(pytest.mark.xdist_group("measuring" if measuring else item.nodeid.partition("::")[0]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """With several workers, what `_together` says stays in one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _together(nodeid)
+
+    config.option.loadscopereorder = False  # ours stays
+    return Together(config, log)
+
+
+def _together(nodeid: str) -> str:
+    """What a test shares with others, by its name: with those of its file the fixtures, and else a thing of which there is one."""
+    file, _, test = nodeid.partition("::")
+    if file.startswith("tests/browser/"):
+        return "the server"
+    if file.startswith("tests/linux/libcontainer/test_cgroups"):
+        return "the root of the unified tree"
+    chapter = re.search(r"\[(\d\d)-", test)
+    return f"chapter {chapter[1]}" if chapter and file == "tests/notebooks/test_run.py" else file
 
 
 def _suite(item: pytest.Item | pytest.FixtureRequest) -> str:

@@ -20,7 +20,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(420),
     pytest.mark.only_one("browser", "chapter-03"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 

@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(180),
     pytest.mark.only_one("browser", "chapter-08"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 

@@ -36,10 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         stem = _chapter(item)
         if stem and item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.only_one(f"chapter-{stem[:2]}"))
-            if item.path.name == "test_run.py":
-                item.add_marker(pytest.mark.xdist_group(f"chapter-{stem[:2]}"))
-                if stem not in QUIET:
-                    item.add_marker(pytest.mark.measuring)
+            if item.path.name == "test_run.py" and stem not in QUIET:
+                item.add_marker(pytest.mark.measuring)
 
 
 def _chapter(item: pytest.Item) -> str:
