@@ -8,13 +8,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from minidock.daemon.base.verb import verb
-from minidock.daemon.containers.logs import logs as read_logs
 from minidock.daemon.record.container import Container
 from minidock.daemon.record.names import lookup
 from minidock.daemon.record.pending import Attachment
 from minidock.errors import Conflict
-from minidock.shim import detach
-from minidock.shim.protocol import frame
+from minidock.execdriver import shims
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -38,7 +36,7 @@ def attach(
     ContainerNotFound, InvalidParameter (the keys), Conflict (paused, restarting, or already waited for).
     """
     if detach_keys:
-        detach.parse(detach_keys)
+        shims.parse_keys(detach_keys)
     container = lookup(engine, ref)
     state = container.state()
     if state.status == "paused":
@@ -69,9 +67,11 @@ def before_start(
 
 def logged(engine: Engine, container: Container, *, stdout: bool, stderr: bool) -> bytes:
     """The log so far, in the attach stream's format."""
+    from minidock.daemon.containers.logs import logs as read_logs
+
     entries = read_logs(engine, container.id, stdout=stdout, stderr=stderr)
     raw = bool(container.config.get("Tty"))
-    return b"".join(payload if raw else frame(stream, payload) for stream, payload in entries)
+    return b"".join(payload if raw else shims.frame(stream, payload) for stream, payload in entries)
 
 
 def replay(past: bytes, live: socket.socket | None) -> socket.socket:

@@ -8,13 +8,13 @@ happened that lasts; after it nothing is left that could fail.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from minidock.daemon.base import proc
+from minidock.daemon.base.rmtree import remove_tree
 from minidock.daemon.base.verb import verb
 from minidock.daemon.containers.create import remapped
 from minidock.daemon.exits import due
@@ -26,9 +26,9 @@ from minidock.daemon.record.names import lookup
 from minidock.daemon.record.pending import Attachment
 from minidock.daemon.request import devices, remap, security_opt, spec, validate
 from minidock.errors import APIError, Conflict, NotModified, StartError, SystemFault
-from minidock.libcontainer.config import Config, Mount
+from minidock.execdriver.config import Config, Mount
+from minidock.execdriver.shims import LogConfig, ShimConfig
 from minidock.linux import trace
-from minidock.shim.protocol import LogConfig, ShimConfig
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -110,7 +110,7 @@ def refuse(state: State) -> None:
 def make_run_directory(engine: Engine, container: Container, undo: ExitStack) -> None:
     """RUN/<id>: while it is there, this run's traces are not yet all removed."""
     directory = engine.paths.run_dir(container.id)
-    undo.callback(shutil.rmtree, directory, ignore_errors=True)
+    undo.callback(remove_tree, directory)
     with trace.step("mkdir", directory):
         directory.mkdir(mode=0o700, exist_ok=True)
     if due.leaves_work(container):
@@ -131,12 +131,13 @@ def end_run(engine: Engine, container: Container) -> None:
 
 def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> Config:
     """Gather the facts that the record does not have, and build libcontainer's `Config`."""
-    from minidock.libcontainer import capabilities, cgroups
+    from minidock.execdriver import cgroups
+    from minidock.execdriver.security import capabilities
 
     host_config = container.host_config
     security = security_opt.parse(host_config.get("SecurityOpt") or ())
     privileged = bool(host_config.get("Privileged"))
-    caps, _ = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
+    caps, _ = capabilities(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
     root = engine.layers.root(container.id).replace(volatile=bool(host_config.get("AutoRemove")))
     nodes, rules = devices.asked(host_config)
     uid_map, gid_map = remap.id_maps(engine.userns_remap) if remapped(engine, host_config) else ((), ())

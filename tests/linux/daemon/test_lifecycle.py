@@ -186,6 +186,7 @@ def test_a_failed_start_with_rm_leaves_nothing(box: Engine, made: Any) -> None:
 
 
 def test_logs(box: Engine, made: Any) -> None:
+    """Logs are cut by stream, tail and time, and followed until the container ends."""
     id = made("sh", "-c", "for i in 1 2 3; do echo $i; done; echo bad >&2")
     start.start(box, id)
     assert wait.wait(box, id)["StatusCode"] == 0
@@ -204,6 +205,7 @@ def test_logs_follow_through_a_rotation(box: Engine, started: Any) -> None:
 
 
 def test_wait_conditions(box: Engine, made: Any) -> None:
+    """Whoever waits for the exit, and whoever waits for the removal, both get the exit code."""
     id = made("sh", "-c", "exit 5", host={"AutoRemove": True})
     results: dict[str, Any] = {}
 
@@ -239,6 +241,7 @@ def collect(sock: Any) -> bytes:
 
 
 def test_exec(box: Engine, started: Any) -> None:
+    """An exec has the container's environment and its own, and can be asked about afterwards."""
     id = started("sleep", "100", Env=["A=container"])
     made = exec_verb.exec_create(box, id, {"Cmd": ["sh", "-c", "echo $A $B; exit 9"], "Env": ["B=exec"], "AttachStdout": True})
     sock = exec_verb.exec_start(box, made["Id"])
@@ -258,6 +261,52 @@ def test_exec(box: Engine, started: Any) -> None:
         exec_verb.exec_inspect(box, made["Id"])
 
 
+def records(engine: Engine, id: str) -> list[str]:
+    """The files that an exec has in the run directory."""
+    return sorted(name for name in os.listdir(engine.paths.exec) if name.startswith(id))
+
+
+def run_exec(engine: Engine, container: str, *command: str) -> str:
+    """An exec, run to its end; its id."""
+    id: str = exec_verb.exec_create(engine, container, {"Cmd": list(command)})["Id"]
+    exec_verb.exec_start(engine, id, detach=True)
+    exec_verb.exec_wait(engine, id)
+    return id
+
+
+def test_ended_execs_are_forgotten_while_the_container_lives(box: Engine, started: Any) -> None:
+    """A health check every second would fill the run directory, which lies in memory."""
+    container = started("sleep", "100")
+    living = exec_verb.exec_create(box, container, {"Cmd": ["sleep", "100"]})["Id"]
+    exec_verb.exec_start(box, living, detach=True)
+    waiting = exec_verb.exec_create(box, container, {"Cmd": ["true"]})["Id"]
+    old, fresh = run_exec(box, container, "true"), run_exec(box, container, "sh", "-c", "exit 3")
+    long_ago = time.time() - execs.REMEMBERED - 1
+    for path in [
+        box.paths.exec / "looked",
+        *(box.paths.exec / name for id in (living, waiting, old) for name in records(box, id)),
+    ]:
+        os.utime(path, (long_ago, long_ago))
+    before = records(box, fresh)
+    run_exec(box, container, "true")
+    assert records(box, old) == []
+    with pytest.raises(errors.ExecNotFound):
+        exec_verb.exec_inspect(box, old)
+    assert records(box, fresh) == before
+    assert exec_verb.exec_inspect(box, fresh)["ExitCode"] == 3
+    assert exec_verb.exec_inspect(box, living)["Running"]
+    assert exec_verb.exec_inspect(box, waiting)["ExitCode"] is None
+
+
+def test_nobody_looks_twice_in_a_minute(box: Engine, started: Any) -> None:
+    container = started("sleep", "100")
+    old = run_exec(box, container, "true")
+    for name in records(box, old):
+        os.utime(box.paths.exec / name, (0, 0))
+    run_exec(box, container, "true")
+    assert records(box, old)
+
+
 def test_exec_wants_a_running_container(box: Engine, made: Any) -> None:
     id = made("true")
     with pytest.raises(errors.Conflict, match=f"Container {id} is not running"):
@@ -265,6 +314,7 @@ def test_exec_wants_a_running_container(box: Engine, made: Any) -> None:
 
 
 def test_top(box: Engine, started: Any) -> None:
+    """The container's processes and no others, with ps's options as far as a pid can be told."""
     id = started("sleep", "4242")
     shown = top.top(box, id)
     assert shown["Titles"][1] == "PID"
@@ -312,6 +362,7 @@ def test_a_killed_shim_is_written_down(box: Engine, started: Any) -> None:
 
 @pytest.mark.parametrize("policy", ["always", "unless-stopped", "on-failure"])
 def test_restart_policies(box: Engine, started: Any, policy: str) -> None:
+    """A container that must run again does, until somebody stops it."""
     id = started("sh", "-c", "echo run; exit 1", host={"RestartPolicy": {"Name": policy, "MaximumRetryCount": 0}})
     for number, _entry in enumerate(logs.logs(box, id, follow=True), 1):
         if number == 3:
@@ -378,6 +429,7 @@ def test_create_checks_before_it_makes(box: Engine) -> None:
 
 
 def test_volumes(box: Engine, tmp_path: Path) -> None:
+    """Bind mounts and named volumes keep what is written; an anonymous volume goes with its container."""
     host = {"NetworkMode": "none", "AutoRemove": True}
     bind = tmp_path / "not" / "yet"
     script = "echo bound >/b/file; echo named >/n/file; echo anonymous >/a/file; ls /bin2/sh"

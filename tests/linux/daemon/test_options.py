@@ -40,6 +40,7 @@ def test_a_default_container(ask: Ask) -> None:
 
 
 def test_process_options(ask: Ask) -> None:
+    """User, groups, directory, environment, ulimits, init and no-new-privileges are felt by the process."""
     assert ask("pwd; id -u; id -g; id -G; echo $A", User="1000:7", WorkingDir="/new/dir", Env=["A=b"],
                host={"GroupAdd": ["99"]}) == "/new/dir\n1000\n7\n7 99\nb"  # fmt: skip
     assert ask("ulimit -n; ulimit -Hn", host={"Ulimits": [{"Name": "nofile", "Soft": 100, "Hard": 200}]}) == "100\n200"
@@ -48,12 +49,35 @@ def test_process_options(ask: Ask) -> None:
     assert ask("grep NoNewPrivs /proc/self/status").endswith("0")
 
 
+WRITABLE = """
+for f in /etc/hosts /etc/hostname /etc/resolv.conf /new /dev/shm/x /scratch/x /dev/x /bound/x /etc/one; do
+    { echo x >>$f; } 2>/dev/null && echo $f
+done; true"""
+
+
+def test_a_read_only_root_has_read_only_files_of_the_engine(ask: Ask, tmp_path: Path) -> None:
+    """Only what was asked for by name stays writable: volumes, tmpfs, and the kernel's own /dev and /dev/shm."""
+    (tmp_path / "file").touch()
+    host = {"Binds": [f"{tmp_path}:/bound", f"{tmp_path}/file:/etc/one"], "Tmpfs": {"/scratch": ""}}
+    asked_for = ["/dev/shm/x", "/scratch/x", "/dev/x", "/bound/x", "/etc/one"]
+    assert ask(WRITABLE, host={**host, "ReadonlyRootfs": True}).split() == asked_for
+    assert ask(WRITABLE, host=host).split() == ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/new", *asked_for]
+
+
+def test_a_file_of_the_engine_that_was_bound_is_as_the_user_said(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("mine\n")
+    host = {"Binds": [f"{tmp_path}/hosts:/etc/hosts"], "ReadonlyRootfs": True}
+    assert ask(WRITABLE, host=host).split() == ["/etc/hosts", "/dev/shm/x", "/dev/x"]
+
+
 def test_entrypoint(box: Engine) -> None:
+    """Entrypoint and command are one command line, as with docker."""
     config = {"Image": "busybox", "Entrypoint": ["echo", "entry"], "Cmd": ["point"]}
     assert run.run(box, config, {"NetworkMode": "none", "AutoRemove": True}).output == b"entry point\n"
 
 
 def test_mounts(ask: Ask, tmp_path: Path) -> None:
+    """Each kind of mount is there, with its options, and read-only is refused by the kernel."""
     (tmp_path / "file").write_text("host\n")
     host = {
         "Binds": [f"{tmp_path}:/bound:ro", f"{tmp_path}/file:/etc/one"],
@@ -116,6 +140,7 @@ def test_the_networks_files(ask: Ask) -> None:
 
 
 def test_the_bridge(box: Engine, started: Any, ask: Ask) -> None:
+    """A container on the bridge has the address and the gateway that inspect shows, and reaches its neighbor."""
     id = started("sh", "-c", "sleep 100", host={"NetworkMode": "bridge"}, Hostname="web")
     shown = inspect.inspect(box, id)["NetworkSettings"]
     address, gateway = shown["IPAddress"], shown["Gateway"]
@@ -173,6 +198,7 @@ def test_attach_with_the_log_first(box: Engine, made: Any) -> None:
 
 
 def test_no_log(box: Engine, started: Any) -> None:
+    """Without a log, `logs` says so instead of showing nothing."""
     id = started("echo", "x", host={"LogConfig": {"Type": "none", "Config": {}}})
     wait.wait(box, id)
     with pytest.raises(errors.InvalidParameter, match="configured logging driver does not support reading"):
