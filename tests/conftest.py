@@ -141,7 +141,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
 
 def _together(nodeid: str) -> str:
-    """What a test shares with others, by its name: with those of its file the fixtures, and else a thing of which there is one."""
+    """What a test shares with others, by its name: with those of its file the fixtures, else a thing of which there is one."""
     file, _, test = nodeid.partition("::")
     if file.startswith("tests/browser/"):
         return "the server"

@@ -15,7 +15,8 @@ def test_exec_is_in_all_namespaces_cgroups_and_the_root(box: Box) -> None:
     def body() -> None:
         config = box.config("sleep", "60", namespaces=Namespaces(cgroup="new", time="new"))
         with box.started(config) as (container, _):
-            script = "for n in pid net ipc uts mnt user cgroup time; do readlink /proc/self/ns/$n; done; cat /proc/self/cgroup; hostname"
+            links = "for n in pid net ipc uts mnt user cgroup time; do readlink /proc/self/ns/$n; done"
+            script = f"{links}; cat /proc/self/cgroup; hostname"
             code, output = box.exec(config, container, "sh", "-c", script)
             assert code == 0
             lines = output.split()
