@@ -23,6 +23,8 @@ CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
 EACH_TIME = ("00-preflight", "03-namespaces", "04-cgroups", "09-memory")
 # The chapters that measure nothing that a neighbor on the machine could take from them; the others run alone.
 QUIET = ("04-cgroups", "09-memory")
+# And the chapters of which an exercise is judged by a time, too.
+TIMED_EXERCISES = ("08-cpu", "11-disk-io")
 
 
 def chapters(*beside: pytest.MarkDecorator) -> list[Any]:
@@ -34,9 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A chapter's marks are one on the whole machine: of its tests, one at a time; the chapters, beside each other."""
     for item in items:
         stem = _chapter(item)
-        if stem and item.path.parent == Path(__file__).parent:
+        if stem and item.path.name != "test_form.py" and item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.only_one(f"chapter-{stem[:2]}"))
-            if item.path.name == "test_run.py" and stem not in QUIET:
+            if stem in TIMED_EXERCISES or (item.path.name == "test_run.py" and stem not in QUIET):
                 item.add_marker(pytest.mark.measuring)
 
 
