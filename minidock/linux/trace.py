@@ -67,7 +67,7 @@ class Tracer:
 
     def record(self, name: str, what: str, source: str, start: int, error: int) -> None:
         """Note one finished step, then carry out the fault plan if it was the one."""
-        self.steps.append(Step(name, what, source, start, time.monotonic_ns() - start, error, self.process))
+        self.steps.append(Step(name, printable(what), source, start, time.monotonic_ns() - start, error, self.process))
         self.own += 1
         plan = self.plan
         if plan is None or plan.process != self.process or plan.after != self.own or error:
@@ -82,6 +82,7 @@ class Tracer:
         return [s._asdict() for s in self.steps]
 
 
+_WIDTH = 120  # characters of one argument
 _tracer: Tracer | None = None
 
 
@@ -112,8 +113,29 @@ def _caller(depth: int) -> str:
 
 def _show(args: tuple[Any, ...]) -> str:
     """The arguments that a reader wants to see: paths and numbers, not buffers."""
-    shown = [os.fsdecode(a)[:120] if isinstance(a, bytes) else str(a)[:120] for a in args[:4]]
-    return " ".join(shown)
+    return " ".join(_word(a)[:_WIDTH] for a in args[:4])
+
+
+def _word(argument: object) -> str:
+    if not isinstance(argument, bytes | bytearray):
+        return str(argument)
+    if 0 in argument:  # a path has no NUL: this is a buffer, such as a compiled seccomp filter
+        return f"<{len(argument)} bytes>"
+    return os.fsdecode(bytes(argument))
+
+
+def printable(text: str) -> str:
+    """`text` as one line that every terminal takes: what is no printable character stands as Python's escape for it.
+
+    A path may hold any byte but NUL (path_resolution(7)): line ends, control sequences, what is not UTF-8.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8 (PEP 383)
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode("ascii")
 
 
 # The thin functions whose result is a new descriptor.
@@ -123,8 +145,6 @@ _OPENING = {
     "fsopen",
     "fsmount",
     "pidfd_open",
-    "pidfd_getfd",
-    "memfd_create",
     "inotify_init1",
     "openpt",
     "open_slave",

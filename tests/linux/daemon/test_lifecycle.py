@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from minidock import errors
+from minidock.daemon import open_engine
 from minidock.daemon.containers import (
     create,
     export,
@@ -257,6 +258,52 @@ def test_exec(box: Engine, started: Any) -> None:
         exec_verb.exec_inspect(box, made["Id"])
 
 
+def records(engine: Engine, id: str) -> list[str]:
+    """The files that an exec has in the run directory."""
+    return sorted(name for name in os.listdir(engine.paths.exec) if name.startswith(id))
+
+
+def run_exec(engine: Engine, container: str, *command: str) -> str:
+    """An exec, run to its end; its id."""
+    id: str = exec_verb.exec_create(engine, container, {"Cmd": list(command)})["Id"]
+    exec_verb.exec_start(engine, id, detach=True)
+    exec_verb.exec_wait(engine, id)
+    return id
+
+
+def test_ended_execs_are_forgotten_while_the_container_lives(box: Engine, started: Any) -> None:
+    """A health check every second would fill the run directory, which lies in memory."""
+    container = started("sleep", "100")
+    living = exec_verb.exec_create(box, container, {"Cmd": ["sleep", "100"]})["Id"]
+    exec_verb.exec_start(box, living, detach=True)
+    waiting = exec_verb.exec_create(box, container, {"Cmd": ["true"]})["Id"]
+    old, fresh = run_exec(box, container, "true"), run_exec(box, container, "sh", "-c", "exit 3")
+    long_ago = time.time() - execs.REMEMBERED - 1
+    for path in [
+        box.paths.exec / "looked",
+        *(box.paths.exec / name for id in (living, waiting, old) for name in records(box, id)),
+    ]:
+        os.utime(path, (long_ago, long_ago))
+    before = records(box, fresh)
+    run_exec(box, container, "true")
+    assert records(box, old) == []
+    with pytest.raises(errors.ExecNotFound):
+        exec_verb.exec_inspect(box, old)
+    assert records(box, fresh) == before
+    assert exec_verb.exec_inspect(box, fresh)["ExitCode"] == 3
+    assert exec_verb.exec_inspect(box, living)["Running"]
+    assert exec_verb.exec_inspect(box, waiting)["ExitCode"] is None
+
+
+def test_nobody_looks_twice_in_a_minute(box: Engine, started: Any) -> None:
+    container = started("sleep", "100")
+    old = run_exec(box, container, "true")
+    for name in records(box, old):
+        os.utime(box.paths.exec / name, (0, 0))
+    run_exec(box, container, "true")
+    assert records(box, old)
+
+
 def test_exec_wants_a_running_container(box: Engine, made: Any) -> None:
     id = made("true")
     with pytest.raises(errors.Conflict, match=f"Container {id} is not running"):
@@ -288,7 +335,7 @@ def test_export_is_a_tar_of_the_whole_tree(box: Engine, made: Any, tmp_path: Pat
 
 def test_another_process_sees_the_same(box: Engine, started: Any) -> None:
     id = started("sleep", "100")
-    with Engine(box.paths.root) as other:
+    with open_engine(box.paths.root) as other:
         assert ps.ps(other)[0]["Id"] == id
         kill.kill(other, id, signal.SIGKILL)
     assert wait.wait(box, id)["StatusCode"] == 137
@@ -302,7 +349,7 @@ def test_a_killed_shim_is_written_down(box: Engine, started: Any) -> None:
     before = container.run_json()
     os.kill(before["shim_pid"], signal.SIGKILL)
     assert wait.wait(box, id)["StatusCode"] == 137
-    with Engine(box.paths.root):  # its reconcile leaves nothing of the run
+    with open_engine(box.paths.root):  # its reconcile leaves nothing of the run
         pass
     assert container.exit_json()["code"] == 137
     assert not os.path.exists(f"/sys/fs/cgroup/memory{container.cgroup}")
@@ -331,7 +378,7 @@ def test_on_failure_gives_up(box: Engine, started: Any) -> None:
 
 def test_restart_policies_need_no_engine(box: Engine, made: Any) -> None:
     id = made("sh", "-c", "echo run; exit 1", host={"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 1}})
-    with Engine(box.paths.root) as starter:
+    with open_engine(box.paths.root) as starter:
         start.start(starter, id)
     lines = [text for _stream, text in logs.logs(box, id, follow=True)]
     assert wait.wait(box, id, timeout=30)["StatusCode"] == 1
@@ -342,7 +389,7 @@ def test_restart_policies_need_no_engine(box: Engine, made: Any) -> None:
 def test_an_engine_closes_while_a_restart_is_due(box: Engine, made: Any) -> None:
     policy = {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 4}}
     id = made("sh", "-c", "echo run; exit 1", host=policy)
-    starter = Engine(box.paths.root)
+    starter = open_engine(box.paths.root)
     start.start(starter, id)
     for number, _entry in enumerate(logs.logs(box, id, follow=True), 1):
         if number == 2:
@@ -356,7 +403,7 @@ def test_an_engine_closes_while_a_restart_is_due(box: Engine, made: Any) -> None
 
 def test_rm_needs_no_engine(box: Engine, made: Any) -> None:
     id = made("sh", "-c", "sleep 0.2", host={"AutoRemove": True})
-    with Engine(box.paths.root) as starter:
+    with open_engine(box.paths.root) as starter:
         start.start(starter, id)
     wait.wait(box, id, "removed", timeout=30)
     assert ps.ps(box, all=True) == []

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from minidock.libcontainer import capabilities, cgroups
+from minidock.libcontainer import capabilities, cgroups, sync
 from minidock.libcontainer.config import Capabilities, Cgroup, Config, ExecConfig, Mount, Namespaces, Process, RootMount
 from minidock.libcontainer.container import InitProcess, Stdio, create
 from minidock.libcontainer.exec import create_exec
 from minidock.linux import process
+from tests import leaks
 
 DEFAULT = Capabilities(capabilities.DEFAULT, capabilities.DEFAULT, capabilities.DEFAULT)
 MOUNTS = (
@@ -47,6 +48,12 @@ _APPLETS = (
 )
 
 
+def execute(container: InitProcess) -> None:
+    """Let it become its command; returns when that has happened, as the shim sees it."""
+    container.tell(sync.GO)
+    container.sync.executed()
+
+
 class Box:
     """An image directory, one writable layer, and ways to run things on them."""
 
@@ -59,7 +66,7 @@ class Box:
             os.symlink("busybox", self.image / "bin" / applet)
         (self.image / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1001::/home/ann:/bin/sh\n")
         (self.image / "etc/group").write_text("root:x:0:\nann:x:1001:\nwheel:x:10:root,ann\n")
-        self.parent = f"/minidock-test-{uuid.uuid4().hex[:8]}"
+        self.parent = f"/{leaks.label()}-{uuid.uuid4().hex[:8]}"
 
     def config(self, *args: str, **changes: Any) -> Config:
         """The config of a container that runs `args`; `changes` are fields of Config or of Process."""
@@ -101,7 +108,7 @@ class Box:
             container = create(config, stdio)
             try:
                 container.ready()
-                container.go()
+                execute(container)
                 close_ours()
                 yield container, reader
             finally:
@@ -121,7 +128,7 @@ class Box:
             child = create_exec(request, stdio)
             try:
                 child.ready()
-                child.go()
+                execute(child)
                 close_ours()
                 text = _drain(reader)
                 code = child.wait()
