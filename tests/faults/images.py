@@ -195,8 +195,8 @@ FAULTS = (
     ),
     Fault(
         "graph/layers.py",
-        'write_atomic(half / "layer.json", json.dumps(asdict(layer)))',
-        'write_atomic(half / "layer.json", json.dumps(asdict(layer)), durable=False)',
+        'write_atomic(half / "layer.json", json.dumps(vars(layer)))',
+        'write_atomic(half / "layer.json", json.dumps(vars(layer)), durable=False)',
         "tests/linux/daemon/test_durable.py",
         "after a power cut layers have lost their record",
     ),

@@ -82,15 +82,15 @@ FAULTS = (
     ),
     Fault(
         "lab/accuracy.py",
-        "    return 0 if good else 1\n",
+        "    return 0 if held and all(held) else 1\n",
         "    return 0\n",
         ACCURACY,
         "the accuracy table ends well whatever it found",
     ),
     Fault(
         "lab/accuracy.py",
-        "            good &= held\n",
-        "            good = held\n",
+        "if held and all(held) else",
+        "if held and held[-1] else",
         ACCURACY,
         "only the last line of the accuracy table counts",
     ),
@@ -98,7 +98,7 @@ FAULTS = (
         "lab/accuracy.py",
         "promise=result.promise, at_most=8",
         "at_most=8",
-        ACCURACY,
+        "tests/linux/lab/test_accuracy.py",
         "the control is judged by a promise of its own, which it keeps",
     ),
     Fault(

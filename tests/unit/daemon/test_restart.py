@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from minidock.daemon.exits.after_exit import next_delay
+from minidock.daemon.exits.restart_wait import next_delay
 from minidock.daemon.record.container import Container, State
 
 START = "2015-03-30T09:00:00Z"
