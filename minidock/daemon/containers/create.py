@@ -3,7 +3,7 @@
 ::
 
     tmp/<id>/lock       made and locked first: as long as somebody holds it, the container is being made
-      a cgroup          for a moment, to ask the kernel about limits
+      a cgroup          for a moment: limits that the kernel refuses leave no container
       name              a row in linkgraph.db
       layer             the storage driver's writable layer on the image's
       config.json
@@ -24,10 +24,11 @@ from minidock.daemon.base.rmtree import remove_tree
 from minidock.daemon.base.verb import verb
 from minidock.daemon.record import cgroup_parent, names, network, removal, volumes
 from minidock.daemon.record.container import same_file
-from minidock.daemon.request import mounts, remap, trial, unmarshal, validate
+from minidock.daemon.request import mounts, remap, unmarshal, validate
 from minidock.daemon.request.defaults import SHM_SIZE
 from minidock.daemon.request.merge import merge
 from minidock.errors import InvalidParameter
+from minidock.execdriver import cgroups
 from minidock.linux import files, trace
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image,
         undo.callback(remove_tree, whole)
         undo.callback(removal.remove_claimed, half)
         claim(half, lock)
-        trial.trial(engine, id, record["HostConfig"])
+        cgroups.try_out(engine.paths.cgroup(id), cgroups.from_host_config(record["HostConfig"]))
         undo.callback(names.release, engine, id)
         names.reserve(engine, id, name)
         undo.callback(engine.layers.remove, id)

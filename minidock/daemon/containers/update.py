@@ -26,7 +26,7 @@ from minidock.errors import Conflict, InvalidParameter
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
     from minidock.daemon.record.container import Container
-    from minidock.libcontainer.cgroups import Hierarchy
+    from minidock.execdriver.cgroups import Hierarchy
 
 
 @verb
@@ -37,7 +37,7 @@ def update(engine: Engine, ref: str, changes: dict[str, Any]) -> dict[str, Any]:
     as it is, and so does a field that is not there. Raises ContainerNotFound, InvalidParameter, Conflict; SystemFault when
     the kernel refuses (then nothing has changed).
     """
-    from minidock.libcontainer.cgroups.hierarchy import hierarchies
+    from minidock.execdriver.cgroups import hierarchies
 
     trees = hierarchies()
     asked = {key: changes[key] for key in (*limits.FIELDS, "RestartPolicy") if changes.get(key) is not None}
@@ -127,10 +127,10 @@ def apply(container: Container, before: dict[str, Any], after: dict[str, Any], t
 
     A container between two runs, or one that does not run, gets them at its next start.
     """
-    from minidock.libcontainer.cgroups import manager, resources
+    from minidock.execdriver.cgroups import from_host_config, manager
 
     if not container.state().running:
         return
-    old, new = (resources.from_host_config(host_config) for host_config in (before, after))
+    old, new = (from_host_config(host_config) for host_config in (before, after))
     if old != new:
         manager(container.cgroup, trees).update(new)

@@ -6,7 +6,7 @@ Sources: moby ``daemon/pkg/oci/defaults.go`` (mounts, masked and read-only paths
 
 from __future__ import annotations
 
-from minidock.libcontainer.config import Device, DeviceRule, Mount
+from minidock.execdriver.config import Device, DeviceRule, Mount
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SHM_SIZE = 64 << 20  # bytes

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
-from minidock.libcontainer.config import Device, DeviceRule
+from minidock.execdriver.config import Device, DeviceRule
 
 # In /dev and no device of the machine (runc libcontainer/devices, GetDevices).
 _SKIPPED = frozenset(("pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"))

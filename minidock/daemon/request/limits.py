@@ -21,8 +21,7 @@ from typing import Any
 
 from minidock.daemon.request import unmarshal
 from minidock.errors import InvalidParameter
-from minidock.libcontainer.cgroups import resources
-from minidock.libcontainer.cgroups.hierarchy import Hierarchy, hierarchies, read, unified
+from minidock.execdriver.cgroups import Hierarchy, available_cpuset, hierarchies, present
 
 MIN_MEMORY = 6 << 20  # bytes; linuxMinMemory
 MIN_SHARES, MAX_SHARES = 2, 262144  # what the kernel keeps of a written value (kernel/sched/sched.h: MIN_SHARES, MAX_SHARES)
@@ -83,7 +82,7 @@ def check(host_config: dict[str, Any], trees: Sequence[Hierarchy] = (), *, updat
     if not any(host_config.get(key) for key in FIELDS) and host_config.get("MemorySwappiness") is None:
         return []
     trees = trees or hierarchies()
-    able = resources.present(trees)
+    able = present(trees)
     warnings: list[str] = []
     _memory(host_config, able, warnings, update)
     _other_memory(host_config, able, warnings)
@@ -229,14 +228,6 @@ def _cpuset(host: dict[str, Any], able: frozenset[str], warnings: list[str], tre
             raise InvalidParameter(f"Invalid value {value} for cpuset {kind}: {error}") from None
         if not there:
             raise InvalidParameter(f"Requested {words} are not available - requested {value}, available: {available}")
-
-
-def available_cpuset(trees: Sequence[Hierarchy], kind: str) -> str:
-    """The machine's "cpus" or "mems", as the kernel lists them (``0-1``). A cpuset hierarchy is there. Raises OSError."""
-    if tree := unified(trees):
-        return read(f"{tree.mountpoint}/cpuset.{kind}.effective").strip()
-    mount = next(tree.mountpoint for tree in trees if "cpuset" in tree.controllers)
-    return read(f"{mount}/cpuset.{kind}").strip()
 
 
 def numbers(text: str) -> set[int]:

@@ -11,8 +11,7 @@ from typing import Any
 from minidock.daemon.request import defaults, security_opt
 from minidock.daemon.request.merge import replace_or_append
 from minidock.daemon.request.mounts import MountPoint
-from minidock.frozen import Frozen
-from minidock.libcontainer.config import (
+from minidock.execdriver.config import (
     HOST,
     NEW,
     Capabilities,
@@ -27,6 +26,7 @@ from minidock.libcontainer.config import (
     Rlimit,
     RootMount,
 )
+from minidock.frozen import Frozen
 
 
 class Facts(Frozen):

@@ -15,7 +15,7 @@ from typing import Any
 
 from minidock.daemon.request import defaults, limits, mounts, security_opt, signals, texts
 from minidock.errors import InvalidParameter, NotSupported
-from minidock.libcontainer import capabilities
+from minidock.execdriver.security import capabilities
 
 MAX_MAJOR, MAX_MINOR = (1 << 12) - 1, (1 << 20) - 1  # include/linux/kdev_t.h
 _LOG_OPTIONS = (
@@ -54,7 +54,7 @@ def validate(config: dict[str, Any], host_config: dict[str, Any], remapped: bool
     for point in mounts.mount_points(config, host_config):
         source_exists(point)
     privileged = bool(host_config.get("Privileged"))
-    _, warnings = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
+    _, warnings = capabilities(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
     return warnings + limits.check(host_config)
 
 
