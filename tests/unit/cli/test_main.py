@@ -25,7 +25,7 @@ def raising(error: BaseException) -> Callable[[list[str]], int]:
         (main.UsageError("no", 125), 125, "no"),
     ],
 )
-def test_exit_codes(
+def test_exit_codes_that_scripts_rely_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, words: str
 ) -> None:
     monkeypatch.setattr(main, "_run", raising(error))

@@ -52,7 +52,7 @@ def test_hidden_and_read_only_paths() -> None:
     assert not config.readonly_root
 
 
-def test_mounts() -> None:
+def test_mounts_and_their_flags_are_dockers() -> None:
     config = build()
     assert [mount.target for mount in config.mounts][:7] == [
         *("/proc", "/dev", "/dev/pts", "/sys", "/sys/fs/cgroup", "/dev/mqueue", "/dev/shm"),
