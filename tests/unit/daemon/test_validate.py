@@ -60,6 +60,7 @@ from minidock.errors import InvalidParameter, NotSupported
     ],
 )  # fmt: skip
 def test_mistakes(config: dict[str, Any], host: dict[str, Any], words: str) -> None:
+    """A request that cannot be is refused in docker's words, before anything is made."""
     with pytest.raises(InvalidParameter) as caught:
         validate.validate({"Cmd": ["true"], **config}, host, remapped=False)
     assert caught.value.explanation == words
@@ -96,11 +97,13 @@ def test_what_is_not_there_is_refused_not_ignored() -> None:
 
 @pytest.mark.parametrize(("text", "size"), [("10", 10), ("1k", 1024), ("1.5KB", 1536), ("2GiB", 2 << 30), ("-1", 0)])
 def test_sizes(text: str, size: int) -> None:
+    """Sizes in requests, and what is none."""
     assert validate.parse_size(text) == size
     assert validate.parse_size("x") is None
 
 
 def test_security_options() -> None:
+    """SecurityOpt in both spellings (= and :)."""
     options = security_opt.parse(["no-new-privileges:true", "seccomp:unconfined", "apparmor=p", "systempaths=unconfined"])
     assert options == security_opt.SecurityOptions(True, "unconfined", "p", True)
 
@@ -112,3 +115,21 @@ def test_filters_that_nobody_knows() -> None:
         with pytest.raises(InvalidParameter) as caught:
             filters.parse(bad)
         assert caught.value.explanation == words
+
+
+@pytest.mark.parametrize(
+    ("option", "on"),
+    [
+        *(("no-new-privileges", True), ("no-new-privileges=true", True), ("no-new-privileges:1", True)),
+        *(("no-new-privileges=false", False), ("no-new-privileges=0", False), ("no-new-privileges:F", False)),
+    ],
+)
+def test_no_new_privileges_on_and_off(option: str, on: bool) -> None:
+    assert security_opt.parse([option]).no_new_privileges is on
+
+
+def test_a_host_name_has_room_for_64_bytes() -> None:
+    """HOST_NAME_MAX of Linux (gethostname(2))."""
+    validate.process({"Cmd": ["true"], "Hostname": "h" * 64})
+    with pytest.raises(InvalidParameter, match="invalid hostname format"):
+        validate.process({"Cmd": ["true"], "Hostname": "h" * 65})

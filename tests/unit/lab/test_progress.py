@@ -8,6 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from ipywidgets import IntProgress
+from ipywidgets.widgets.widget import _instances
 
 from minidock.lab import progress
 
@@ -53,12 +55,19 @@ def test_a_terminal_gets_a_bar_that_goes_away() -> None:
 
 
 def test_nobody_looks(capfd: pytest.CaptureFixture[str]) -> None:
+    """Without a reader there is no progress bar in the output."""
     with progress.bar("quiet", 2) as advance:
         advance()
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_widget_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(_instances)
     with progress._widget("halves", 3) as advance:
-        advance()
+        (shown,) = (w for key, w in _instances.items() if key not in before and isinstance(w, IntProgress))
+        assert (shown.min, shown.max, shown.value) == (0, 3, 0)
+        for done in (1, 2, 3):
+            advance()
+            assert shown.value == done
     assert "IntProgress" in capsys.readouterr().out
+    assert shown.comm is None, "it goes away at the end"

@@ -26,10 +26,12 @@ HYBRID = """\
 
 
 def test_v2_machine() -> None:
+    """The places of control groups on a machine with version 2 alone."""
     assert parse_mountinfo(V2) == [Hierarchy(2, (), "/sys/fs/cgroup")]
 
 
 def test_hybrid_machine() -> None:
+    """The places of control groups on a machine with both versions."""
     assert parse_mountinfo(HYBRID) == [
         Hierarchy(2, (), "/sys/fs/cgroup/unified"),
         Hierarchy(1, ("name=systemd",), "/sys/fs/cgroup/systemd"),
@@ -71,6 +73,7 @@ def test_v1_places_comounted_controllers_once_and_the_unified_tree_last() -> Non
     ],
 )
 def test_memory_ceiling(total_mib: int, ceiling_mib: int) -> None:
+    """Something is left for the machine, however large it is."""
     text = f"MemTotal:       {total_mib * 1024} kB\nMemFree:        1 kB\n"
     assert cgroups.memory_ceiling(text) // (1 << 20) == pytest.approx(ceiling_mib, abs=1)
 
@@ -85,6 +88,7 @@ def test_memory_ceiling(total_mib: int, ceiling_mib: int) -> None:
     ],
 )
 def test_device_line(rule: DeviceRule, line: str) -> None:
+    """A device rule in the kernel's own words."""
     assert v1.device_line(rule) == line
 
 
@@ -140,5 +144,7 @@ def test_device_program_the_last_rule_decides() -> None:
     assert asks(devices.ALL, "b", 8, 0, "rwm")
     but_one = (*devices.ALL, DeviceRule(False, "c", 1, 3, "w"))
     assert [asks(but_one, "c", 1, 3, a) for a in ("r", "w", "rw")] == [True, False, False]
+    to_make = (DeviceRule(True, "b", -1, -1, "m"),)
+    assert [asks(to_make, "b", 8, 0, a) for a in ("m", "r", "rm", "w", "rwm")] == [True, False, False, False, False]
     assert asks((DeviceRule(False), DeviceRule(True, "c", 1, 3)), "c", 1, 3, "r")
     assert not asks((DeviceRule(True, "c", 1, 3), DeviceRule(False)), "c", 1, 3, "r")
