@@ -116,7 +116,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-# In this order they begin: what takes longest, or mostly waits, first; what measures last, when nothing else is left to run.
+# In this order they begin: what takes longest first (a guest takes minutes; who wants to measure waits for it, and all others
+# for him); the files in which something is measured last, when little else is left to run.
 ORDER = ("vm", "notebooks", "browser", "linux", "cli", "unit")
 
 
@@ -124,7 +125,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Which tests, and in what order."""
     dropped = [item for item in items if not _wanted(item, config)]
     config.hook.pytest_deselected(items=dropped)
-    items[:] = sorted((item for item in items if item not in dropped), key=_place)
+    kept = [item for item in items if item not in dropped]
+    measuring = {item.path for item in kept if _measuring(item)}
+    items[:] = sorted(kept, key=lambda item: (item.path in measuring, _measuring(item), _place(item)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -165,18 +168,21 @@ def _wanted(item: pytest.Item, config: pytest.Config) -> bool:
     return item.get_closest_marker("all") is None
 
 
-def _place(item: pytest.Item) -> tuple[bool, int]:
+def _measuring(item: pytest.Item) -> bool:
+    return item.get_closest_marker("measuring") is not None
+
+
+def _place(item: pytest.Item) -> int:
     suite = _suite(item)
-    return item.get_closest_marker("measuring") is not None, ORDER.index(suite) if suite in ORDER else len(ORDER)
+    return ORDER.index(suite) if suite in ORDER else len(ORDER)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """A test holds the machine's locks that it wants (``tests/locks.py``) from before its fixtures to after them."""
-    if not REASONS["root"]():
-        return (yield)
-    alone = item.get_closest_marker("measuring") is not None
-    with LOCKS.around(_only_one(item), alone=alone, after=_only_one(nextitem)):
+    if not REASONS["root"]() or (_suite(item) == "unit" and not hasattr(item.config, "workerinput")):
+        return (yield)  # unit tests by themselves wait for nobody
+    with LOCKS.around(_only_one(item), alone=_measuring(item), after=_only_one(nextitem)):
         return (yield)
 
 
