@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 import mmap
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock.cli import failures
@@ -61,22 +62,14 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
     wanted = {name: config[f"Attach{name.title()}"] for name in ("stdout", "stderr")}
     session = Session.with_container(api, lambda: id, parsed, tty=tty, stdin=config["AttachStdin"])
     with session.signals() as signals:
-        room = mmap.mmap(-1, _ROOM)  # so that a want of memory does not leave the container there
-        try:
-            id = create(context, parsed, config)
-            stream = session.attach(api, id, **wanted) if session.stdin or any(wanted.values()) else None
-            exit_code = exitcode.promise(api, id, removed=config["HostConfig"]["AutoRemove"])
-            api.start(id)
-        except failures.caught() as error:
-            room.close()
-            refused = _refused(context, id, error)
-            _discard(api, id, config)
-            raise refused from None
-        except (MemoryError, ImportError):  # a library that is here and for which there is no room
-            room.close()
-            _discard(api, id, config)
-            raise
-        room.close()
+        with _taken_back(lambda: _discard(api, id, config)):
+            try:
+                id = create(context, parsed, config)
+                stream = session.attach(api, id, **wanted) if session.stdin or any(wanted.values()) else None
+                exit_code = exitcode.promise(api, id, removed=config["HostConfig"]["AutoRemove"])
+                api.start(id)
+            except failures.caught() as error:
+                raise _refused(context, id, error) from None
         if stream and session.pump(stream, signals, **wanted):
             return 0
         if not stream:
@@ -84,6 +77,23 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
             return 0
         with signals.armed():
             return exit_code()
+
+
+@contextmanager
+def _taken_back(undo: Callable[[], None]) -> Iterator[None]:
+    """`undo` what was made when the ``with`` fails, also for lack of memory: some address space is kept free for that.
+
+    An ImportError is a library that is here and for which there is no room.
+    """
+    room = mmap.mmap(-1, _ROOM)
+    try:
+        yield
+    except (UsageError, MemoryError, ImportError):
+        room.close()
+        undo()
+        raise
+    finally:
+        room.close()
 
 
 def _discard(api: Any, id: str, config: dict[str, Any]) -> None:
