@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from minidock import daemon
 from minidock.client import convert, streams
-from minidock.client.api.base import API_VERSION, ApiBase, Resource, as_json, resource_id
+from minidock.client.api.base import API_VERSION, ApiBase, Resource, as_json, create_body, resource_id
 from minidock.client.streams import CancellableStream
 from minidock.errors import DeprecatedMethod, InvalidArgument, NotModified, NotSupported
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from minidock.client.types import ContainerConfig, EndpointConfig, HostConfig, NetworkingConfig
+    from minidock.daemon.request import wire
 
 STOP_TIMEOUT = 10
 
@@ -61,7 +62,7 @@ class ContainerApi(ApiBase):
         runtime: str | None = None,
         use_config_proxy: bool = True,
         platform: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> wire.CreateResponse:
         """Make a container, not started: ``{"Id": …, "Warnings": […]}``.
 
         The arguments are docker-py's; `host_config` comes from `create_host_config`. `use_config_proxy` has no effect: proxy
@@ -82,13 +83,12 @@ class ContainerApi(ApiBase):
 
     def create_container_from_config(
         self, config: Mapping[str, Any], name: str | None = None, platform: str | None = None
-    ) -> dict[str, Any]:
+    ) -> wire.CreateResponse:
         """Make a container from an Engine API body (`config` has HostConfig and NetworkingConfig in it)."""
-        body = as_json(config)
-        host_config, networking = body.pop("HostConfig", {}), body.pop("NetworkingConfig", None)
+        body = create_body(config)
         if platform:
             self.check_platform(platform)
-        return daemon.create(self.engine, body, as_json(host_config), name, networking)
+        return daemon.create(self.engine, body.config, body.host_config, name, body.networking)
 
     def check_platform(self, platform: str) -> None:
         """Raises NotSupported unless `platform` ("linux", "linux/amd64", …) is this machine's."""
@@ -179,7 +179,7 @@ class ContainerApi(ApiBase):
         kernel_memory: int | str | None = None,
         restart_policy: Mapping[str, Any] | None = None,
         **more: Any,
-    ) -> dict[str, Any]:
+    ) -> wire.UpdateResponse:
         """Change limits of a container, at once if it runs: ``{"Warnings": […]}``. What is not given, or 0, stays.
 
         Names and units as in `create_host_config`; `more` is what docker-py has no keyword for, see `minidock.client.updates`.
@@ -195,9 +195,9 @@ class ContainerApi(ApiBase):
         }  # fmt: skip
         return self.update_container_from_config(container, updates.body(given))
 
-    def update_container_from_config(self, container: Resource, changes: Mapping[str, Any]) -> dict[str, Any]:
+    def update_container_from_config(self, container: Resource, changes: Mapping[str, Any]) -> wire.UpdateResponse:
         """`update_container` with the Engine API's own names (``POST /containers/{id}/update``)."""
-        return daemon.update(self.engine, resource_id(container), as_json(changes))
+        return daemon.update(self.engine, resource_id(container), cast("wire.UpdateConfig", as_json(changes)))
 
     # --- looking at it
 

@@ -12,6 +12,7 @@ from minidock.errors import MinidockError, NotFound
 
 if TYPE_CHECKING:
     from minidock.client.models.images import Image
+    from minidock.daemon.request.wire import UpdateResponse
 
 
 class ExecResult(NamedTuple):
@@ -166,7 +167,7 @@ class Container(Model, NotYet):
         """`APIClient.unpause`."""
         self.client.api.unpause(self.id)
 
-    def update(self, **kwargs: Any) -> dict[str, Any]:
+    def update(self, **kwargs: Any) -> UpdateResponse:
         """`APIClient.update_container`."""
         return self.client.api.update_container(self.id, **kwargs)
 

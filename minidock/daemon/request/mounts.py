@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from minidock.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from minidock.daemon.request.wire import ContainerConfig, HostConfig, Mount, MountRecord
 
 PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -42,9 +45,9 @@ class MountPoint(NamedTuple):
     recursive: bool = True
     listed: bool = True
 
-    def api(self) -> dict[str, Any]:
+    def api(self) -> dict[str, object]:
         """An entry of inspect's ``Mounts``."""
-        shown: dict[str, Any] = {"Type": self.kind}
+        shown: dict[str, object] = {"Type": self.kind}
         if self.kind == "volume":
             shown |= {"Name": self.name}
         shown |= {"Source": self.source, "Destination": self.destination}
@@ -52,17 +55,17 @@ class MountPoint(NamedTuple):
             shown |= {"Driver": "local"}
         return shown | {"Mode": self.mode, "RW": self.rw, "Propagation": self.propagation}
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> MountRecord:
         """As it is kept in config.json."""
-        return self._asdict()
+        return cast("MountRecord", {**self._asdict(), "options": [*self.options]})
 
     @classmethod
-    def from_record(cls, value: dict[str, Any]) -> MountPoint:
+    def from_record(cls, value: MountRecord) -> MountPoint:
         """The inverse of `record`."""
-        return cls(**{**value, "options": tuple(value["options"])})
+        return cls(**cast("Any", {**value, "options": tuple(value["options"])}))
 
 
-def mount_points(config: dict[str, Any], host_config: dict[str, Any]) -> list[MountPoint]:
+def mount_points(config: ContainerConfig, host_config: HostConfig) -> list[MountPoint]:
     """All mount points that a container asks for, checked, parents before children. Raises InvalidParameter.
 
     `config` is already merged with the image's: its ``Volumes`` get an anonymous volume where nothing else is mounted.
@@ -115,7 +118,7 @@ def parse_bind(spec: str) -> MountPoint:
     return MountPoint(kind, destination, name=source, mode=mode or "z", rw=rw, nocopy="nocopy" in flags)
 
 
-def parse_mount(mount: dict[str, Any]) -> MountPoint:
+def parse_mount(mount: Mount) -> MountPoint:
     """One entry of HostConfig.Mounts (``--mount``): types bind, volume and tmpfs."""
     kind, source, target = mount.get("Type") or "", mount.get("Source") or "", mount.get("Target") or ""
     if kind not in ("bind", "volume", "tmpfs"):
@@ -147,7 +150,7 @@ def parse_mount(mount: dict[str, Any]) -> MountPoint:
     return MountPoint(kind, destination, rw=rw, options=tuple(words))
 
 
-def _mount_bind(mount: dict[str, Any], source: str, destination: str, rw: bool, prefix: str) -> MountPoint:
+def _mount_bind(mount: Mount, source: str, destination: str, rw: bool, prefix: str) -> MountPoint:
     if not source:
         raise InvalidParameter(prefix + "field Source must not be empty")
     if not source.startswith("/"):

@@ -6,7 +6,7 @@ what the kernel's cgroup version is. So the whole translation can be read, and t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from minidock.daemon.request import defaults, security_opt
 from minidock.daemon.request.merge import replace_or_append
@@ -28,6 +28,12 @@ from minidock.libcontainer.config import (
     RootMount,
     TimeOffsets,
 )
+
+if TYPE_CHECKING:
+    from minidock.daemon.request.wire import ContainerConfig, HostConfig, Record
+
+
+PathList = Literal["MaskedPaths", "ReadonlyPaths"]
 
 
 class Facts(Frozen):
@@ -51,7 +57,7 @@ class Facts(Frozen):
     gid_map: tuple[IdMap, ...] = ()
 
 
-def build(record: dict[str, Any], facts: Facts) -> Config:
+def build(record: Record, facts: Facts) -> Config:
     """The whole container, ready for libcontainer."""
     config, host_config = record["Config"], record["HostConfig"]
     security = security_opt.parse(host_config.get("SecurityOpt") or ())
@@ -80,7 +86,7 @@ def build(record: dict[str, Any], facts: Facts) -> Config:
     )
 
 
-def process(record: dict[str, Any], facts: Facts, security: security_opt.SecurityOptions) -> Process:
+def process(record: Record, facts: Facts, security: security_opt.SecurityOptions) -> Process:
     """The command, with docker's environment around the user's."""
     config, host_config = record["Config"], record["HostConfig"]
     rows, cols = host_config.get("ConsoleSize") or (0, 0)
@@ -102,13 +108,13 @@ def process(record: dict[str, Any], facts: Facts, security: security_opt.Securit
     )
 
 
-def environment(config: dict[str, Any], extra: list[str] | None = None) -> tuple[str, ...]:
+def environment(config: ContainerConfig, extra: list[str] | None = None) -> tuple[str, ...]:
     """PATH, HOSTNAME, TERM with a terminal, then the user's own (moby ``CreateDaemonEnvironment``); `extra` is an exec's."""
     base = [defaults.PATH, f"HOSTNAME={config['Hostname']}"] + (["TERM=xterm"] if config.get("Tty") else [])
     return tuple(replace_or_append(base, [*(config.get("Env") or []), *(extra or [])]))
 
 
-def namespaces(config: dict[str, Any], host_config: dict[str, Any], facts: Facts) -> Namespaces:
+def namespaces(config: ContainerConfig, host_config: HostConfig, facts: Facts) -> Namespaces:
     """Own, the host's or another container's, one by one."""
     joined = {kind: f"/proc/{pid}/ns/{kind}" for kind, pid in facts.joined}
     network = "none" if config.get("NetworkDisabled") else host_config.get("NetworkMode") or ""
@@ -124,7 +130,7 @@ def namespaces(config: dict[str, Any], host_config: dict[str, Any], facts: Facts
     )
 
 
-def sysctls(host_config: dict[str, Any], spaces: Namespaces) -> tuple[tuple[str, str], ...]:
+def sysctls(host_config: HostConfig, spaces: Namespaces) -> tuple[tuple[str, str], ...]:
     """In a network of its own anybody may bind to low ports and, with the host's user ids, send pings (moby
     ``WithCommonOptions``, Docker 20.10); then what was asked for."""
     default: dict[str, str] = {}
@@ -135,7 +141,7 @@ def sysctls(host_config: dict[str, Any], spaces: Namespaces) -> tuple[tuple[str,
     return tuple(sorted({**default, **(host_config.get("Sysctls") or {})}.items()))
 
 
-def mounts(record: dict[str, Any], facts: Facts) -> tuple[Mount, ...]:
+def mounts(record: Record, facts: Facts) -> tuple[Mount, ...]:
     """docker's default mounts, the three files of /etc, then what was asked for: the later covers the earlier."""
     host_config = record["HostConfig"]
     privileged = bool(host_config.get("Privileged"))
@@ -154,7 +160,7 @@ def _writable(mount: Mount) -> Mount:
     return Mount(mount.target, mount.type, mount.source, options, mount.propagation, mount.create)
 
 
-def _ipc_mounts(host_config: dict[str, Any], facts: Facts) -> list[Mount]:
+def _ipc_mounts(host_config: HostConfig, facts: Facts) -> list[Mount]:
     """/dev/shm and /dev/mqueue belong to the ipc namespace: they are shared with it."""
     mode, joined = host_config.get("IpcMode") or "private", dict(facts.joined)
     size = host_config.get("ShmSize") or defaults.SHM_SIZE
@@ -191,15 +197,16 @@ def device_rules(privileged: bool, facts: Facts) -> tuple[DeviceRule, ...]:
 
 
 def paths_of(
-    host_config: dict[str, Any], key: str, default: tuple[str, ...], privileged: bool, security: security_opt.SecurityOptions
+    host_config: HostConfig, key: PathList, default: tuple[str, ...], privileged: bool, security: security_opt.SecurityOptions
 ) -> tuple[str, ...]:
     """HostConfig's own list (an empty one counts: systempaths=unconfined), else docker's, else none when privileged."""
-    if host_config.get(key) is not None:
-        return tuple(host_config[key])
+    own = host_config.get(key)
+    if own is not None:
+        return tuple(own)
     return () if privileged or security.systempaths_unconfined else default
 
 
-def _root_propagation(record: dict[str, Any]) -> str:
+def _root_propagation(record: Record) -> str:
     """A shared or slave mount inside needs a root that lets mount events through (runc's rule, as docker applies it)."""
     asked = {point["propagation"] for point in record.get("MountPoints") or ()}
     if asked & {"shared", "rshared"}:

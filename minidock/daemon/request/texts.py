@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from typing import Any
 
 from minidock.errors import InvalidParameter
 
@@ -18,7 +17,7 @@ MAX_PATH = 4096  # bytes: PATH_MAX
 _FREE = frozenset(("Labels",))  # only ever written down, and JSON has a form for everything
 
 
-def check(where: str, value: Any) -> None:
+def check(where: str, value: object) -> None:
     """Look at every string in `value`, keys too. Raises InvalidParameter naming the field."""
     if isinstance(value, str):
         if "\0" in value:

@@ -11,11 +11,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from minidock.daemon.request import limits
 from minidock.libcontainer.cgroups.hierarchy import Hierarchy, hierarchies, read, unified
 from minidock.libcontainer.config import Cgroup
+
+if TYPE_CHECKING:
+    from minidock.daemon.request.wire import HostConfig
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -25,7 +28,7 @@ _CONCERNED = ("PidsLimit", "CpuQuota", "NanoCpus", "CpusetCpus", "CpusetMems", "
 PERIOD = 100_000  # µs; the kernel's default
 
 
-def trial(engine: Engine, id: str, host_config: dict[str, Any]) -> None:
+def trial(engine: Engine, id: str, host_config: HostConfig) -> None:
     """Let the kernel judge the limits of container `id`, which is being made: whoever finds ``tmp/<id>`` without its
     config.json removes this cgroup too (`removal.sweep`). Raises SystemFault naming the file that took no such value.
     """
@@ -37,7 +40,7 @@ def trial(engine: Engine, id: str, host_config: dict[str, Any]) -> None:
         return
     from minidock.libcontainer import cgroups
 
-    settings = cgroups.settings({key: host_config[key] for key in options if host_config.get(key)}, trees)
+    settings = cgroups.settings({key: value for key, value in host_config.items() if key in options and value}, trees)
     controllers = {name.partition(".")[0] for name, _ in settings}
     concerned = [tree for tree in trees if controllers & set(tree.controllers)]
     if not concerned:
@@ -51,7 +54,7 @@ def trial(engine: Engine, id: str, host_config: dict[str, Any]) -> None:
         group.remove()
 
 
-def uncertain(engine: Engine, host_config: dict[str, Any], trees: Sequence[Hierarchy]) -> list[str]:
+def uncertain(engine: Engine, host_config: HostConfig, trees: Sequence[Hierarchy]) -> list[str]:
     """The options in `host_config` that a kernel may refuse although nothing is wrong with them by themselves."""
     found = []
     if (host_config.get("PidsLimit") or 0) > PIDS_MAX:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon.containers.create import complete
 from minidock.daemon.request import defaults, spec
 from minidock.daemon.request.merge import merge
+from minidock.daemon.request.parse import complete
 from minidock.libcontainer.config import Capabilities, Config, DeviceRule, IdMap, RootMount
 
 
