@@ -14,6 +14,8 @@ what starts a container. The rooms, each of which imports only those before it (
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,9 +45,10 @@ if TYPE_CHECKING:
     from minidock.daemon.containers.top import top as top
     from minidock.daemon.containers.unpause import unpause as unpause
     from minidock.daemon.containers.update import update as update
+    from minidock.daemon.containers.wait import outcome as outcome
     from minidock.daemon.containers.wait import wait as wait
+    from minidock.daemon.engine import Engine
     from minidock.daemon.exits.reconcile import reconcile as reconcile
-    from minidock.daemon.exits.reconcile import restart_after_boot as restart_after_boot
     from minidock.daemon.images.bootstrap import bootstrap as bootstrap
     from minidock.daemon.images.history import history as history
     from minidock.daemon.images.import_ import import_ as import_
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
     from minidock.daemon.networks.ls import inspect_network as inspect_network
     from minidock.daemon.networks.ls import list_networks as list_networks
     from minidock.daemon.record.records import records as records
+    from minidock.daemon.system.after_boot import restart_after_boot as restart_after_boot
     from minidock.daemon.system.df import df as df
     from minidock.daemon.system.info import info as info
     from minidock.daemon.system.teardown import teardown as teardown
@@ -71,6 +75,7 @@ _PLAN = {
     "run": "containers.run",
     "attach": "containers.attach",
     "wait": "containers.wait",
+    "outcome": "containers.wait",
     "stop": "containers.stop",
     "kill": "containers.kill",
     "restart": "containers.restart",
@@ -112,8 +117,25 @@ _PLAN = {
     "teardown": "system.teardown",
     "records": "record.records",
     "reconcile": "exits.reconcile",
-    "restart_after_boot": "exits.reconcile",
+    "restart_after_boot": "system.after_boot",
 }
+
+
+def open_engine(
+    root: str | PathLike[str] | None = None, *, storage_driver: str | None = None, userns_remap: str = ""
+) -> Engine:
+    """An engine (`Engine` has the arguments) that has taken back what killed processes left half done. Close it.
+
+    Raises SystemFault if the root cannot be used.
+    """
+    from minidock.daemon.engine import Engine
+    from minidock.daemon.exits.reconcile import reconcile
+
+    with ExitStack() as undo:
+        engine = undo.enter_context(Engine(root, storage_driver=storage_driver, userns_remap=userns_remap))
+        reconcile(engine)
+        undo.pop_all()
+    return engine
 
 
 if not TYPE_CHECKING:  # mypy would take any name for a verb

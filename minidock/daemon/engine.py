@@ -12,19 +12,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from minidock.daemon.base.paths import Paths
-from minidock.daemon.exits import reconcile as reconciliation
 from minidock.daemon.record.pending import Pending
 from minidock.errors import SystemFault
 from minidock.linkgraph import LinkGraph
 from minidock.linux import files, trace
 
 if TYPE_CHECKING:
-    from minidock.daemon.exits.owners import Exits
+    from minidock.daemon.exits.owners import Exits, Owned
+    from minidock.daemon.record.container import Container
     from minidock.daemon.record.network import Networks
     from minidock.execdriver import ExecDriver
     from minidock.graph.store import ImageStore
@@ -36,8 +36,8 @@ class Engine:
 
     `root` is the state root (default: MINIDOCK_ROOT, else /var/lib/minidock); `storage_driver` is overlay or vfs (default:
     what the root already has, else the best that works); `userns_remap` puts every container into a user namespace
-    ("default", or a user with lines in /etc/subuid and /etc/subgid). `reconcile` first cleans up what killed processes left
-    half done. Raises SystemFault if the root cannot be used.
+    ("default", or a user with lines in /etc/subuid and /etc/subgid). What killed processes left half done is left as it is:
+    `daemon.open_engine` cleans up first. Raises SystemFault if the root cannot be used.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class Engine:
         *,
         storage_driver: str | None = None,
         userns_remap: str = "",
-        reconcile: bool = True,
     ) -> None:
         self.paths = Paths.of(root)
         self.userns_remap = userns_remap
@@ -56,11 +55,6 @@ class Engine:
         except OSError as error:
             raise SystemFault.from_oserror("make the state directory", error) from error
         self.pending = Pending()
-        if reconcile:
-            with ExitStack() as undo:
-                undo.callback(self.close)
-                reconciliation.reconcile(self)
-                undo.pop_all()
 
     @cached_property
     def id(self) -> str:
@@ -99,10 +93,15 @@ class Engine:
 
     @cached_property
     def exits(self) -> Exits:
-        """The exits that this process looks after."""
+        """The exits that this process looks after. A restart is a start: here `exits` gets what lies above it."""
         from minidock.daemon.exits.owners import Exits
 
-        return Exits(self)
+        def start(engine: Engine, container: Container) -> Owned:
+            from minidock.daemon.containers.start import start_locked
+
+            return start_locked(engine, container)
+
+        return Exits(self, start)
 
     @cached_property
     def networks(self) -> Networks:

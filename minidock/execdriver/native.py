@@ -14,7 +14,6 @@ from typing import Any
 
 from minidock import errors
 from minidock.execdriver import Exit, Started, spawn
-from minidock.libcontainer import cgroups
 from minidock.libcontainer.config import Config, ExecConfig
 from minidock.linux import trace
 from minidock.shim import after, protocol
@@ -118,6 +117,8 @@ class Native:
 
     def remove_cgroup(self) -> None:
         """Remove the cgroup of zygote and shims, when nothing runs any more. Idempotent."""
+        from minidock.libcontainer import cgroups
+
         cgroups.manager(f"/{self._instance}/shims").remove()
 
     # -- how a start goes

@@ -20,7 +20,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from minidock import errors
-from minidock.linux import executable, process, trace
+from minidock.linux import trace
 from minidock.linux.files import flock
 from minidock.shim import protocol
 
@@ -60,6 +60,8 @@ def _connect(path: Path) -> socket.socket:
 
 def _spawn(run_dir: Path, instance: str, version: str, python: str, path: Path) -> None:
     """Start a zygote and wait for its ready byte. Raises SystemFault if it ends without one; its log says why."""
+    from minidock.linux import executable
+
     log = str(run_dir / "zygote.log")
     python = os.path.realpath(python)
     arguments = [_ROOT, instance, version, str(path), str(_READY)]
@@ -89,7 +91,7 @@ def _spawn(run_dir: Path, instance: str, version: str, python: str, path: Path) 
                 setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
             )
         ready = os.read(reader, 1)
-        os.waitpid(pid, 0)  # the starter; the zygote is its child, and by now init's
+        os.waitpid(pid, 0)  # whom we launched; the zygote is its child, and by now init's
     if not ready:
         raise errors.SystemFault("start the zygote", str(path), 0, f"it ended at once; see {log}")
 
@@ -105,6 +107,8 @@ def ask_version(path: Path) -> tuple[str, int] | None:
 
 def stop(path: Path) -> None:
     """End the zygote that listens at `path` and wait until it has ended; its shims go on. A dead one's socket is removed."""
+    from minidock.linux import process
+
     answer = ask_version(path)
     if answer:
         with suppress(ProcessLookupError):

@@ -21,7 +21,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from minidock.errors import InvalidParameter
-from minidock.graph import identity, legacy, oci, reference
+from minidock.graph import identity, imageconfig, legacy, oci, reference
 from minidock.graph.archive import decompressed
 from minidock.graph.archive.reader import Readable
 from minidock.graph.bundle import Bundle, Candidate, opened
@@ -86,8 +86,9 @@ def _tag(text: str) -> str:
 
 
 def _check(candidate: Candidate) -> None:
-    """Everything about an image that needs no layer."""
+    """Everything about an image that needs no layer. Raises InvalidParameter in docker's words."""
     config = parse_config(candidate.config)
+    imageconfig.check(config)
     expected = len(config["rootfs"]["diff_ids"])
     if expected != len(candidate.layers):
         raise InvalidParameter(f"invalid manifest, layers length mismatch: expected {expected}, got {len(candidate.layers)}")

@@ -4,7 +4,7 @@
 
     reference  = name [":" tag] ["@" digest]
     name       = [domain "/"] component *("/" component)
-    domain     = a first part with "." or ":" in it, or "localhost", or with a capital letter
+    domain     = a first part with "." or ":" in it, or "localhost"
     component  = [a-z0-9]+ joined by "." "_" "__" or dashes
     tag        = [A-Za-z0-9_] then up to 127 of [A-Za-z0-9_.-]
     digest     = algorithm ":" 32 or more hex digits
@@ -66,7 +66,7 @@ def parse(text: str) -> Reference:
     if _FULL_ID.fullmatch(text):
         raise InvalidParameter(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")
     first, slash, rest = text.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+    if slash and ("." in first or ":" in first or first == "localhost"):
         domain, remote = DEFAULT_DOMAIN if first == "index.docker.io" else first, rest
     else:
         domain, remote = DEFAULT_DOMAIN, text

@@ -21,7 +21,8 @@ class InitProcess:
     """A process between clone3 and its end, as its parent sees it: a container's init, or an exec's process.
 
     `pid` is the host's number for it, `pidfd` the descriptor that becomes readable when it ends; `sync` is our side of the
-    conversation; `warnings` grows until `go` returns. Whoever has one must call `destroy` in the end, whatever happened.
+    conversation; `warnings` grows until the command is executed. Whoever has one must call `destroy` in the end, whatever
+    happened.
     """
 
     def __init__(self, pid: int, pidfd: int, parent: sync.Parent, undo: ExitStack) -> None:
@@ -36,20 +37,9 @@ class InitProcess:
         """What was asked for and cannot be had here, in words for the user."""
         return self.sync.warnings
 
-    def created(self) -> None:
-        """Returns when all namespaces exist under /proc/PID/ns. (They do since clone3; the word is the protocol's.)"""
-
     def ready(self) -> None:
         """Block until the root is set up and init waits. Raises StartError; the caller then calls `destroy`."""
         self.sync.expect("ready")
-
-    def go(self) -> None:
-        """Let it execute the command; returns when that has happened.
-
-        Raises StartError, CommandNotFound or CommandNotExecutable with step and path; the caller then calls `destroy`.
-        """
-        self.tell(sync.GO)
-        self.sync.executed()
 
     def wait(self, *, blocking: bool = True) -> int | None:
         """Reap the process: its status as a shell would say it, or None if it still runs and not `blocking`. Repeatable."""

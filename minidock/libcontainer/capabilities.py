@@ -21,8 +21,6 @@ from collections.abc import Iterable, Sequence
 
 from minidock.errors import InvalidParameter
 from minidock.libcontainer.config import Capabilities
-from minidock.linux import security
-from minidock.linux.security import CapabilitySets
 from minidock.linux.trace import step
 
 # Position is number: include/uapi/linux/capability.h, up to Linux 5.9 (which added the last one to date).
@@ -46,8 +44,9 @@ DEFAULT = (
 @functools.cache
 def available() -> tuple[str, ...]:
     """What this process can give away: the names both in its bounding and in its permitted set, by number."""
-    permitted = security.capget().permitted
-    return tuple(n for n in ALL if permitted >> NUMBER[n] & 1 and security.bounding_has(NUMBER[n]))
+    with step("read", "/proc/thread-self/status"), open("/proc/thread-self/status", encoding="ascii", errors="replace") as file:
+        sets = dict(line.split(":\t", 1) for line in file if line.startswith("Cap"))
+    return names(int(sets["CapPrm"], 16) & int(sets["CapBnd"], 16))
 
 
 def _normalise(names: Iterable[str], option: str) -> list[str]:
@@ -110,6 +109,8 @@ def drop_bounding(keep: Iterable[str]) -> None:
 
     Raises OSError when one cannot be dropped: a container must never start with more than it shall have.
     """
+    from minidock.linux import security  # ctypes, which the engine does without; the zygote has loaded it
+
     kept = mask(keep)
     for number in itertools.count():
         if kept >> number & 1:
@@ -132,6 +133,8 @@ def apply(capabilities: Capabilities, uid: int = 0, gid: int = 0, groups: Sequen
     Without no_new_privs, the seccomp filter must be installed before this call (seccomp(2) then wants CAP_SYS_ADMIN);
     with no_new_privs, after it. Raises OSError.
     """
+    from minidock.linux import security  # as above
+
     drop_bounding(capabilities.bounding)
     security.keep_caps(True)
     with step("setresuid", f"{uid}:{gid}"):
@@ -142,7 +145,7 @@ def apply(capabilities: Capabilities, uid: int = 0, gid: int = 0, groups: Sequen
     ambient = set(capabilities.ambient)
     permitted = mask(capabilities.permitted if uid == 0 else ambient)
     effective = mask(capabilities.effective if uid == 0 else ambient)
-    security.capset(CapabilitySets(effective, permitted, mask(capabilities.inheritable) | mask(ambient)))
+    security.capset(security.CapabilitySets(effective, permitted, mask(capabilities.inheritable) | mask(ambient)))
     security.ambient_clear()
     for name in ambient:
         security.ambient_raise(NUMBER[name])

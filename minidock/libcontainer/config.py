@@ -19,7 +19,8 @@ class Namespaces(Frozen):
     """One entry per namespace of namespaces(7): ``"new"``, ``"host"``, or the path of one to join (/proc/PID/ns/X).
 
     mnt is always new. cgroup: new means unshared after the process was placed in its cgroup. time: new means unshared and
-    given `TimeOffsets` before the fork that enters it.
+    given `TimeOffsets` before the fork that enters it, as an OCI runtime does for ``timeOffsets``; docker has no flag for it,
+    so the daemon never asks for one.
     """
 
     pid: str = NEW

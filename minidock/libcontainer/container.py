@@ -2,8 +2,8 @@
 
 ::
 
-    parent (the shim)                                     child (pid 1, init.py)
-    ─────────────────                                     ──────────────────────
+    parent (the starter)                                  child (pid 1, init.py)
+    ────────────────────                                   ──────────────────────
     cgroup made                                            ·
     into the namespaces to join, for a moment              ·
     clone3(new namespaces, pidfd, into cgroup) ─────────> born
@@ -11,10 +11,9 @@
     root as a detached mount, binds opened ── MOUNTS ───> joins the other cgroups (v1)
     uid_map, gid_map ── MAPS ───────────────────────────> becomes 0 of the user namespace
     oom_score_adj                                         mounts, pivot_root, who it is, where it is
-    created()                                              ·
     ready() <──────────────────────────── "ready" ─────── waits
          (the network is put in by others)                 ·
-    go() ── GO ─────────────────────────────────────────> capabilities, seccomp
+    tell(GO) ── GO ─────────────────────────────────────> seccomp, capabilities
          <─────────────────── "exec", then end of file ── execve
     wait on pidfd, destroy()
 

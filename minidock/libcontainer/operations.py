@@ -21,7 +21,6 @@ from typing import ClassVar
 from minidock.errors import StartError
 from minidock.libcontainer import covering
 from minidock.libcontainer import options as mountopts
-from minidock.libcontainer.config import Device
 from minidock.linux import mount
 from minidock.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, openat2
 
@@ -81,7 +80,7 @@ class Operation:
 
 
 @contextmanager
-def _detached(fd: int) -> Iterator[int]:
+def detached(fd: int) -> Iterator[int]:
     """Close a descriptor at the end of a ``with``: an O_PATH one, or a mount that is attached by then."""
     try:
         yield fd
@@ -116,7 +115,7 @@ class AttachRoot(Operation):
     source: str
 
     def apply(self, root: Root) -> None:
-        with _detached(os.open(self.path, os.O_PATH | os.O_CLOEXEC)) as stage:
+        with detached(os.open(self.path, os.O_PATH | os.O_CLOEXEC)) as stage:
             mount.move_mount(root.tree, stage)
         root.fd = root.tree
 
@@ -146,7 +145,7 @@ class BindMount(Operation):
             mount.mount_setattr(tree, self.set, self.clear, recursive=self.recursive)
         if how:
             mount.mount_setattr(tree, propagation=how & ~mount.MS_REC, recursive=bool(how & mount.MS_REC))
-        with _detached(self._target(root)) as target:
+        with detached(self._target(root)) as target:
             covering.by_bind(self.source, self.path, _inside(target), tree, target)
             mount.move_mount(tree, target)
 
@@ -201,7 +200,7 @@ class MountFs(Operation):
 
     def _show_the_hosts(self, target: int) -> None:
         readonly = mount.MOUNT_ATTR_RDONLY if self.flags & mount.MS_RDONLY else 0
-        with _detached(mount.open_tree(_HOSTS_OWN[self.type], recursive=True)) as tree:
+        with detached(mount.open_tree(_HOSTS_OWN[self.type], recursive=True)) as tree:
             mount.mount_setattr(tree, readonly, recursive=True)
             mount.move_mount(tree, target)
 
@@ -230,9 +229,9 @@ class ShowCgroups(Operation):
         attributes = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
         attributes |= mount.MOUNT_ATTR_RDONLY if self.readonly else 0
         flags = mount.MS_NOSUID | mount.MS_NODEV | mount.MS_NOEXEC
-        with _detached(root.open(self.path, "dir")) as target:
+        with detached(root.open(self.path, "dir")) as target:
             mount.mount("tmpfs", f"/proc/self/fd/{target}", "tmpfs", flags, "mode=755")
-        with _detached(root.open(self.path)) as top:
+        with detached(root.open(self.path)) as top:
             for name, directory in zip(self.names, self.directories, strict=True):
                 os.mkdir(name, 0o755, dir_fd=top)  # on a tmpfs that nobody else has seen: no link can be in the way
                 tree = root.sources[self.path, directory]
@@ -251,51 +250,6 @@ class ShowCgroups(Operation):
             for name, directory in zip(self.names, self.directories, strict=True)
         )
         return "\n".join([f"mount -t tmpfs -o mode=755 tmpfs .{self.path}", *binds])
-
-
-@dataclass(frozen=True)
-class MakeDevices(Operation):
-    """Device nodes and links in an own /dev. In a user namespace, where mknod(2) is never allowed, the host's are bound."""
-
-    step = "make devices"
-    devices: tuple[Device, ...]
-    links: tuple[tuple[str, str], ...]
-
-    def apply(self, root: Root) -> None:
-        with _detached(root.open(self.path)) as dev:
-            for device in self.devices:
-                if root.user_namespace:
-                    _bind_device(device, root)
-                else:
-                    _make_device(device, dev, root)
-            for name, to in self.links:
-                try:
-                    os.symlink(to, name, dir_fd=dev)
-                except FileExistsError:  # a device or mount of the same name was asked for
-                    continue
-
-    def __str__(self) -> str:
-        nodes = [f"mknod -m {d.mode:o} .{d.path} {d.kind} {d.major} {d.minor}" for d in self.devices]
-        return "\n".join([*nodes, *(f"ln -s {to} .{self.path}/{name}" for name, to in self.links)])
-
-
-def _make_device(device: Device, dev: int, root: Root) -> None:
-    kind = {"c": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[device.kind]
-    parent, name = posixpath.split(device.path)
-    directory = dev if parent == "/dev" else root.open(parent, "dir")
-    try:
-        os.mknod(name, kind | device.mode, os.makedev(device.major, device.minor), dir_fd=directory)
-        if device.uid or device.gid:
-            os.chown(name, device.uid, device.gid, dir_fd=directory, follow_symlinks=False)
-    finally:
-        if directory != dev:
-            os.close(directory)
-
-
-def _bind_device(device: Device, root: Root) -> None:
-    with _detached(mount.open_tree(device.host_path or device.path)) as tree:
-        with _detached(root.open(device.path, "file")) as target:
-            mount.move_mount(tree, target)
 
 
 @dataclass(frozen=True)
@@ -319,14 +273,14 @@ def _null(root: Root) -> Iterator[int]:
     """
     with ExitStack() as stack:
         try:
-            own = stack.enter_context(_detached(root.open("/dev/null", resolve=RESOLVE_NO_SYMLINKS)))
+            own = stack.enter_context(detached(root.open("/dev/null", resolve=RESOLVE_NO_SYMLINKS)))
             ours = os.fstat(own).st_rdev == os.makedev(1, 3) and stat.S_ISCHR(os.fstat(own).st_mode)
         except OSError as e:
             if e.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 raise
             ours = False
         tree = mount.open_tree("", dirfd=own) if ours else mount.open_tree("/dev/null")
-        yield stack.enter_context(_detached(tree))
+        yield stack.enter_context(detached(tree))
 
 
 @dataclass(frozen=True)
@@ -343,7 +297,7 @@ class Mask(Operation):
             target = root.open(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return
-        with _detached(target):
+        with detached(target):
             if stat.S_ISDIR(os.fstat(target).st_mode):
                 mount.mount("tmpfs", f"/proc/self/fd/{target}", "tmpfs", mount.MS_RDONLY, "nr_inodes=2")
                 return
@@ -366,8 +320,8 @@ class ReadOnly(Operation):
             target = root.open(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return
-        with _detached(target):
-            with _detached(mount.open_tree("", dirfd=target, recursive=True)) as tree:
+        with detached(target):
+            with detached(mount.open_tree("", dirfd=target, recursive=True)) as tree:
                 mount.mount_setattr(tree, mount.MOUNT_ATTR_RDONLY, recursive=True)
                 mount.move_mount(tree, target)
 

@@ -22,11 +22,11 @@ from collections.abc import Iterator, Mapping
 
 from minidock.libcontainer import options as mountopts
 from minidock.libcontainer.config import HOST, Config, Device, Mount
+from minidock.libcontainer.nodes import MakeDevices
 from minidock.libcontainer.operations import (
     STAGE,
     AttachRoot,
     BindMount,
-    MakeDevices,
     MakeDirectory,
     Mask,
     MountFs,

@@ -9,8 +9,8 @@
 Compiling happens in the engine (it alone imports libseccomp's binding); the shim reads a file, init makes one system call
 (security.seccomp_set_filter). That call wants CAP_SYS_ADMIN or no_new_privs: without ``--security-opt no-new-privileges``
 it comes before the capabilities fall, and the profile must allow what comes after; with it, it comes last.
-The file's name is a hash of all that decides its contents: the settled profile (it depends on the capabilities), the
-machine, libseccomp's version.
+The file's name is a hash of all that decides its contents: the profile's text or our table, the capabilities, the machine,
+its kernel, libseccomp's version. So a program that is there is found without reading any profile.
 
 Numbers that no rule knows. A filter sees numbers, and a C library tries the newest call first and falls back on ENOSYS alone.
 An allow-list that answers EPERM to a call it has never heard of breaks that, so the compiled program answers ENOSYS to
@@ -21,40 +21,17 @@ above the newest known one, so they answer ENOSYS.
 
 from __future__ import annotations
 
-import errno
-import functools
-import hashlib
 import os
-import platform
 from collections.abc import Collection
-from dataclasses import asdict
 from pathlib import Path
 
 from minidock.errors import InvalidParameter
-from minidock.libcontainer import seccomp_table as table
-from minidock.libcontainer.seccomp_profile import Profile, Rule, machine, parse
 from minidock.linux.files import write_atomic
+from minidock.sha256 import sha256
 
 UNCONFINED = "unconfined"
-# Raise it when seccomp_compile.py makes another program from the same profile.
-_COMPILER = 1
-
-
-def default_profile(capabilities: Collection[str]) -> Profile:
-    """The default profile for a container with these capabilities (names without CAP_)."""
-    have = set(capabilities)
-    allow = "SCMP_ACT_ALLOW"
-    names = [name for _, group in table.ALLOWED for name in group.split()]
-    names += [n for arch, group in table.ON_MACHINE if arch == platform.machine() for n in group.split()]
-    names += [n for capability, group in table.WITH_CAPABILITY if capability in have for n in group.split()]
-    rules = [Rule(tuple(dict.fromkeys(names)), allow)]
-    rules += [Rule((name,), allow, conditions=(condition,)) for name, condition in table.ALLOWED_IF]
-    if "SYS_ADMIN" not in have:
-        name, condition = table.WITHOUT_SYS_ADMIN
-        rules.append(Rule((name,), allow, conditions=(condition,)))
-        rules.append(Rule((table.NOT_THERE_WITHOUT_SYS_ADMIN,), "SCMP_ACT_ERRNO", errno.ENOSYS))
-    _, native, others = machine()
-    return Profile("SCMP_ACT_ERRNO", errno.EPERM, (native, *others) if native else (), tuple(rules))
+# What a program is made from besides the profile's text: our own table, and the code that reads and compiles.
+_SOURCES = ("seccomp_table.py", "seccomp_profile.py", "seccomp_compile.py")
 
 
 def profile_path(spec: str | None, capabilities: Collection[str], cache_dir: Path) -> str:
@@ -69,12 +46,13 @@ def profile_path(spec: str | None, capabilities: Collection[str], cache_dir: Pat
     """
     if spec == UNCONFINED:
         return ""
-    name = _cached_name(_text(spec), tuple(capabilities))
-    path = cache_dir / f"{name}.bpf"
-    if not path.exists():
-        from minidock.libcontainer import seccomp_compile
+    text = _text(spec)
+    path = cache_dir / f"{_cached_name(text, capabilities)}.bpf"
+    if not path.exists():  # the rest is loaded when there is something to compile: 5 ms, for each command
+        from minidock.libcontainer import seccomp_compile, seccomp_profile, seccomp_table
 
-        write_program(path, seccomp_compile.program(_profile(_text(spec), tuple(capabilities))))
+        profile = seccomp_table.default_profile(capabilities) if text is None else seccomp_profile.parse(text, capabilities)
+        write_program(path, seccomp_compile.program(profile))
     return str(path)
 
 
@@ -95,21 +73,18 @@ def _text(spec: str | None) -> str | None:
         raise InvalidParameter(f"opening seccomp profile ({spec}) failed: {reason}") from None
 
 
-@functools.lru_cache(maxsize=32)
-def _profile(text: str | None, capabilities: tuple[str, ...]) -> Profile:
-    return default_profile(capabilities) if text is None else parse(text, capabilities)
-
-
-@functools.lru_cache(maxsize=32)
-def _cached_name(text: str | None, capabilities: tuple[str, ...]) -> str:
+def _cached_name(text: str | None, capabilities: Collection[str]) -> str:
     """The first 32 hex digits of the hash over everything that the program depends on."""
-    settled = repr(asdict(_profile(text, capabilities)))
-    return hashlib.sha256(f"{_COMPILER} {platform.machine()} {_library()} {settled}".encode()).hexdigest()[:32]
+    system = os.uname()  # a profile's rules may ask for a machine and for a kernel's version
+    folder = os.path.dirname(__file__)
+    sources = [(name, status.st_size, status.st_mtime_ns) for name in _SOURCES if (status := os.stat(f"{folder}/{name}"))]
+    settled = repr((sources, system.machine, system.release, _library(system.machine), tuple(capabilities), text))
+    return sha256(settled.encode()).hexdigest()[:32]
 
 
-def _library() -> str:
+def _library(machine: str) -> str:
     """The file name of the installed libseccomp, which ends in its version. Found without loading it (30 ms)."""
-    for directory in (f"/usr/lib/{platform.machine()}-linux-gnu", "/usr/lib64", "/usr/lib"):
+    for directory in (f"/usr/lib/{machine}-linux-gnu", "/usr/lib64", "/usr/lib"):
         library = f"{directory}/libseccomp.so.2"
         if os.path.exists(library):
             return os.path.basename(os.path.realpath(library))

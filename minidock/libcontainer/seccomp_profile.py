@@ -17,7 +17,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import platform
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -86,7 +85,7 @@ class Profile:
 
 def machine() -> tuple[str, str, tuple[str, ...]]:
     """This machine's row of MACHINES; another architecture stands for itself alone."""
-    name = platform.machine()
+    name = os.uname().machine
     return MACHINES.get(name, (name, "", ()))
 
 

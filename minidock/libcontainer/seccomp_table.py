@@ -12,7 +12,11 @@ or was the way in of kernel bugs too often (userfaultfd, io_uring, bpf, key mana
 
 from __future__ import annotations
 
-from minidock.libcontainer.seccomp_profile import Condition
+import errno
+import os
+from collections.abc import Collection
+
+from minidock.libcontainer.seccomp_profile import Condition, Profile, Rule, machine
 
 # Names of 32-bit x86 stand beside their 64-bit sisters (chown32, stat64, mmap2, _time64): one table serves both.
 ALLOWED: tuple[tuple[str, str], ...] = (
@@ -173,3 +177,20 @@ ALLOWED_IF: tuple[tuple[str, Condition], ...] = (
 # follow; ENOSYS sends the C library back to clone.
 WITHOUT_SYS_ADMIN = ("clone", Condition(0, _NAMESPACE_FLAGS, "SCMP_CMP_MASKED_EQ", 0))
 NOT_THERE_WITHOUT_SYS_ADMIN = "clone3"
+
+
+def default_profile(capabilities: Collection[str]) -> Profile:
+    """The default profile for a container with these capabilities (names without CAP_)."""
+    have = set(capabilities)
+    allow = "SCMP_ACT_ALLOW"
+    names = [name for _, group in ALLOWED for name in group.split()]
+    names += [n for arch, group in ON_MACHINE if arch == os.uname().machine for n in group.split()]
+    names += [n for capability, group in WITH_CAPABILITY if capability in have for n in group.split()]
+    rules = [Rule(tuple(dict.fromkeys(names)), allow)]
+    rules += [Rule((name,), allow, conditions=(condition,)) for name, condition in ALLOWED_IF]
+    if "SYS_ADMIN" not in have:
+        name, condition = WITHOUT_SYS_ADMIN
+        rules.append(Rule((name,), allow, conditions=(condition,)))
+        rules.append(Rule((NOT_THERE_WITHOUT_SYS_ADMIN,), "SCMP_ACT_ERRNO", errno.ENOSYS))
+    _, native, others = machine()
+    return Profile("SCMP_ACT_ERRNO", errno.EPERM, (native, *others) if native else (), tuple(rules))

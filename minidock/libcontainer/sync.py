@@ -3,7 +3,7 @@
 Sequenced packets (unix(7), SOCK_SEQPACKET): one send is one message, and the end of file is seen when the other side is gone.
 The child's end is close-on-exec, so a successful execve *is* the last message::
 
-    parent (shim)                                   child (init)
+    parent (starter; from "exec" on the shim)        child (init)
       ── MOUNTS, with descriptors ───────────────>   a container only: its root and its bind mounts, detached
       ── MAPS ───────────────────────────────────>   only with a user namespace: its uid_map and gid_map are written
       <── {"event": "ready", …} ──────────────────   the root is set up; everything that can be checked was

@@ -25,11 +25,9 @@ CLONE_PARENT = 0x00008000
 CLONE_INTO_CGROUP = 0x200000000
 
 CLOSE_RANGE_CLOEXEC = 1 << 2  # include/uapi/linux/close_range.h
-MFD_CLOEXEC = 0x1  # include/uapi/linux/memfd.h
 AT_EMPTY_PATH = 0x1000
 PR_SET_NAME = 15
 PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
 _UINT_MAX = 0xFFFFFFFF
 _DEFAULT_ACTION = bytes(32)  # the kernel's struct sigaction: SIG_DFL, no flags, no mask
 
@@ -111,12 +109,6 @@ def pidfd_send_signal(pidfd: int, number: int) -> None:
 
 
 @traced
-def pidfd_getfd(pidfd: int, fd: int) -> int:
-    """A copy of descriptor `fd` of another process, close-on-exec (pidfd_getfd(2)). EPERM without ptrace rights."""
-    return syscall("pidfd_getfd", pidfd, fd, 0)
-
-
-@traced
 def wait_pidfd(pidfd: int, *, blocking: bool = True) -> int | None:
     """Reap the child of `pidfd` (waitid(2), P_PIDFD). Returns its status as a shell would say it: 0-255, or 128 + signal.
 
@@ -163,12 +155,6 @@ def close_range(first: int, last: int = _UINT_MAX, flags: int = 0) -> None:
 
 
 @traced
-def memfd_create(name: str) -> int:
-    """A file that lives in memory only, close-on-exec (memfd_create(2))."""
-    return syscall("memfd_create", name.encode(), MFD_CLOEXEC)
-
-
-@traced
 def execve(path: str, args: tuple[str, ...], env: tuple[str, ...]) -> None:
     """Become another program (execve(2)); `env` is ``NAME=VALUE`` strings. Does not return.
 
@@ -207,12 +193,6 @@ def set_title(title: str) -> None:
 def set_parent_death_signal(number: int) -> None:
     """The signal we get when our parent ends; 0 for none (PR_SET_PDEATHSIG(2const))."""
     syscall("prctl", PR_SET_PDEATHSIG, number, 0, 0, 0)
-
-
-@traced
-def set_child_subreaper(reap: bool = True) -> None:
-    """Whether orphans among our descendants become our children (PR_SET_CHILD_SUBREAPER(2const))."""
-    syscall("prctl", PR_SET_CHILD_SUBREAPER, int(reap), 0, 0, 0)
 
 
 def reset_signals() -> None:

@@ -102,12 +102,6 @@ def ambient_raise(capability: int) -> None:
 
 
 @traced
-def ambient_has(capability: int) -> bool:
-    """Whether the ambient set has the capability (PR_CAP_AMBIENT(2const))."""
-    return syscall("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0) == 1
-
-
-@traced
 def ambient_clear() -> None:
     """Empty the ambient set (PR_CAP_AMBIENT(2const))."""
     syscall("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
@@ -123,12 +117,6 @@ def keep_caps(keep: bool) -> None:
 def securebits() -> int:
     """The caller's securebits (PR_GET_SECUREBITS(2const), capabilities(7))."""
     return syscall("prctl", PR_GET_SECUREBITS, 0, 0, 0, 0)
-
-
-@traced
-def set_securebits(bits: int) -> None:
-    """Set the caller's securebits (PR_SET_SECUREBITS(2const)). EPERM without CAP_SETPCAP, or for a locked bit."""
-    syscall("prctl", PR_SET_SECUREBITS, bits, 0, 0, 0)
 
 
 @traced

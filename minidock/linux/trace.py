@@ -145,8 +145,6 @@ _OPENING = {
     "fsopen",
     "fsmount",
     "pidfd_open",
-    "pidfd_getfd",
-    "memfd_create",
     "inotify_init1",
     "openpt",
     "open_slave",

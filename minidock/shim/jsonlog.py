@@ -120,12 +120,6 @@ class JSONFile:
             os.close(self._fd)
             self._fd = -1
 
-    def reopen(self) -> None:
-        """Go on in a new file at the same path (after somebody else has moved the old one away)."""
-        os.close(self._fd)
-        self._fd = -1
-        self._open(0)
-
     def _append(self, entries: bytes) -> None:
         """Write `entries`; with a size limit, only up to the first entry that fills the file, then rotate and go on."""
         while entries:

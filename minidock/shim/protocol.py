@@ -3,20 +3,21 @@
 ::
 
     engine (any process)        zygote (one per instance)     shim (one per container or exec)     init (pid 1)
-        │ connect zygote-V.sock      │                              │                                │
-        ├───────────────────────────>│ accept, fork ───────────────>│                                │
-        │  Request start/exec  ──────┼─────────────────────────────>│ cgroup, pipes or pty, log      │
-        │  (+ attach fd)             │                              │ clone3(namespaces, pidfd) ────>│ id maps awaited
-        │                            │                              │ joins v1 cgroups meanwhile     │ rootfs, pivot_root
-        │<── {"event":"created","pid":…} ───────────────────────────┤<── EOF-less pipe: "ready" ─────┤ waits for go
-        │  network into /proc/pid/ns/net                            │                                │
-        │  {"op":"go"} ────────────────────────────────────────────>│ ── go ────────────────────────>│ caps, seccomp, execve
-        │<── {"event":"started",…} or {"event":"error",…} ──────────┤<── error pipe: EOF = success ──┤
-        │                                                           │ run.json, shim.sock            │ … the command …
+        │                            │ fork, before anybody asks ──>│                                │
+        │ connect zygote-V.sock ────────────────────────────────────>│ accept                         │
+        │ start or exec (+ attach stream, lock) ────────────────────>│ log, pipes or pty, cgroup      │
+        │                                                           │ clone3(namespaces, pidfd) ────>│ joins v1 cgroups
+        │<── {"event":"created","pid":…} ───────────────────────────┤ root and binds, detached ─────>│ id maps awaited
+        │ network into /proc/pid/ns/net                             │ shim.sock                      │ mounts, pivot_root
+        │                                                           │<── "ready" ────────────────────┤ waits for go
+        │ {"op":"go"} ─────────────────────────────────────────────>│ ── go ────────────────────────>│ seccomp, capabilities
+        │                                                           │ run.json <── end of file ──────┤ execve
+        │<── {"event":"started",…} or {"event":"error",…} ──────────┤                                │ … the command …
         │<── {"event":"exit","code":…} ─────────────────────────────┤ pidfd readable; exit.json      ×
         │  {"op":"release"} ───────────────────────────────────────>│ exit; without an owner: exec the after-exit entry
 
-The column "shim" is two processes: up to its "go" to init the *starter* speaks and acts, then it hands all descriptors to the
+"created" and "go" are there only for who has a network to put in. The column "shim" is two processes: up to its "go" to
+init the *starter* speaks and acts, then it hands all descriptors to the
 shim, which is the parent of both and of init, and ends (`starter.py`). Nobody outside can tell them apart.
 
 **Messages** are length-prefixed JSON on a unix stream socket: 4 bytes big-endian length, then that many bytes of UTF-8 JSON
@@ -48,7 +49,7 @@ shim execs the after-exit entry (`ShimConfig.after_exit`), if there is one.
 ``{"op": "attach", "stdin": bool, "stdout": bool, "stderr": bool, "detach_keys": "ctrl-p,ctrl-q"}`` → ``{"ok": true}``, then the
 attach stream. ``{"op": "resize", "rows": …, "cols": …}`` → ``{"ok": true}``. ``{"op": "wait"}`` → the ``exit`` event when it
 comes. ``{"op": "own"}`` → ``{"ok": true}``; then as the owner above. ``{"op": "state"}`` → run.json's content.
-``{"op": "rotate"}`` reopens the log. An unknown op → ``{"error": "…"}``.
+An unknown op → ``{"error": "…"}``.
 
 **The attach stream** is docker's hijacked stream to the byte, so that the API server can splice it: from the shim raw bytes
 with a tty, else frames of 8 bytes (stream 1 stdout or 2 stderr, three zero bytes, big-endian length) and payload; to the shim

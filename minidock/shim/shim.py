@@ -243,7 +243,6 @@ class Shim:
             "wait": self._op_wait,
             "own": self._op_own,
             "state": self._op_state,
-            "rotate": self._op_rotate,
         }
         answer = answers.get(op or "")
         if answer is None:
@@ -278,12 +277,6 @@ class Shim:
 
     def _op_state(self, peer: Peer, _message: dict[str, Any]) -> None:
         peer.tell({"run": self._config.run, **self._run})
-        self._forget(peer)
-
-    def _op_rotate(self, peer: Peer, _message: dict[str, Any]) -> None:
-        if self._log:
-            self._log.reopen()
-        peer.tell({"ok": True})
         self._forget(peer)
 
 

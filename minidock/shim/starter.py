@@ -94,7 +94,6 @@ class Starter:
         self._process = started
         self._handed["pidfd"] = started.pidfd
         if waits:
-            started.created()
             self._tell({"event": "created", "pid": started.pid})
         self._listen(undo)
         started.ready()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
+
+from minidock.sha256 import sha256
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PARTS = ("", "linux", "libcontainer", "libcontainer/cgroups", "shim")
@@ -12,7 +13,7 @@ _PARTS = ("", "linux", "libcontainer", "libcontainer/cgroups", "shim")
 
 def version() -> str:
     """16 hex digits over the name, size and modification time of every source file a shim is made of, and the Python."""
-    digest = hashlib.sha256(repr((sys.version_info, sys.base_prefix)).encode())
+    digest = sha256(repr((sys.version_info, sys.base_prefix)).encode())
     for part in _PARTS:
         with os.scandir(os.path.join(_PACKAGE, part)) as entries:
             for entry in sorted(entries, key=lambda e: e.name):

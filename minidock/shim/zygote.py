@@ -2,12 +2,12 @@
 
 ::
 
-    engine ── spawns ──> starter ── fork ──> zygote   (setsid; own cgroup; outlives engine, session and login)
+    engine ── spawns ──> launched ── fork ──> zygote   (setsid; own cgroup; outlives engine, session and login)
                             × exits             │
-                                                ├── keeper         holds the common pages while any shim lives
-                                                ├── shim           one for each connection; its starter reads the request,
-                                                ├── shim           so that a slow engine stalls nobody
-                                                └── shim ── starter   the spare: forked before anybody asks
+                                                ├── keeper            holds the common pages while any shim lives
+                                                ├── shim              one for each connection; its starter reads the request,
+                                                ├── shim              so that a slow engine stalls nobody
+                                                └── spare ── starter  the next shim, forked before anybody asks (spare.py)
 
 One zygote serves one instance and one version of the code: its socket is ``RUN/zygote-<version>.sock``. It has one thread (a
 fork copies no other), opens nothing after its start, and after ``gc.freeze()`` the collector never touches the pages that all
@@ -32,17 +32,15 @@ import os
 import select
 import signal
 import socket
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import NoReturn
 
 from minidock import errors
 from minidock.libcontainer import cgroups
 from minidock.linux import process
-from minidock.shim import after, protocol
-from minidock.shim.shim import Shim
-from minidock.shim.starter import NAMES, Starter, rehearse
+from minidock.shim import after, protocol, spare
+from minidock.shim.starter import rehearse
 
 
 def main(argv: list[str]) -> None:
@@ -113,6 +111,29 @@ def _fork_keeper(listener: socket.socket, ready: int) -> int:
 
 def _serve(listener: socket.socket, path: str, version: str, _keeper: int) -> NoReturn:
     """Keep one spare ready; fork for who comes while it is not; until our socket's file is no longer ours."""
+    folder = _end_with(path)
+    listener.setblocking(False)
+    zygote = os.getpid()
+    while True:
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        if os.fork() == 0:
+            os.close(reader)
+            os.close(folder)
+            spare.stand_by(spare.Post(listener, version, zygote, taken=writer))
+        os.close(writer)
+        os.read(reader, 1)  # the spare is taken
+        for connection in _while_it_starts(reader, listener):
+            if os.fork() == 0:
+                os.close(reader)
+                os.close(folder)
+                spare.stand_by(spare.Post(listener, version, zygote, connection))
+            connection.close()
+        os.close(reader)
+
+
+def _end_with(path: str) -> int:
+    """See to it that we end on SIGTERM, and when the socket's file at `path` is no longer ours. The descriptor returned is what
+    the folder is watched with."""
     own = os.stat(path)
 
     def still_ours() -> bool:
@@ -136,23 +157,7 @@ def _serve(listener: socket.socket, path: str, version: str, _keeper: int) -> No
     # dnotify, fcntl(2): unlike inotify it has no limit of instances for each user
     fcntl.fcntl(folder, fcntl.F_NOTIFY, fcntl.DN_DELETE | fcntl.DN_RENAME | fcntl.DN_MULTISHOT)
     look(0, None)
-    listener.setblocking(False)
-    zygote = os.getpid()
-    while True:
-        taken, end = os.pipe2(os.O_CLOEXEC)
-        if os.fork() == 0:
-            os.close(taken)
-            os.close(folder)
-            _be_shim(listener, None, end, version, zygote)
-        os.close(end)
-        os.read(taken, 1)
-        for connection in _while_it_starts(taken, listener):
-            if os.fork() == 0:
-                os.close(folder)
-                os.close(taken)
-                _be_shim(listener, connection, -1, version, zygote)
-            connection.close()
-        os.close(taken)
+    return folder
 
 
 def _while_it_starts(taken: int, listener: socket.socket) -> Iterator[socket.socket]:
@@ -170,129 +175,3 @@ def _while_it_starts(taken: int, listener: socket.socket) -> Iterator[socket.soc
                 yield listener.accept()[0]
         elif taken in ready:
             return
-
-
-def _be_shim(listener: socket.socket, connection: socket.socket | None, end: int, version: str, zygote: int) -> NoReturn:
-    """In a fork: fork the starter, wait for what it hands over, and watch over that.
-
-    With a `connection` the starter serves it. Without, we are the spare: the starter waits for the next one at `listener`,
-    writes to `end` when it has it, and both close it when the start is over. A fork costs 0.5 ms, and then about 1 µs for the
-    first write to each page that was shared: a spare has that behind it before anybody waits for it. Until then both die with
-    the zygote.
-    """
-    _die_with(zygote)
-    process.set_name("minidock-spare")
-    _leave_zygote()
-    channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    parent = os.getpid()
-    starter = os.fork()
-    if starter == 0:
-        _die_with(parent)
-        channel.close()
-        _be_starter(theirs, listener, connection, end, version, zygote)
-    theirs.close()
-    listener.close()
-    if connection:
-        connection.close()
-    if connection is None:
-        Shim.rehearse()
-    if not channel.recv(1):
-        os._exit(0)
-    process.set_parent_death_signal(0)
-    process.set_name("minidock-shim")
-    watched = process.pidfd_open(starter)  # what can fail comes before our word: until then the start is taken back
-    channel.send(b"1")
-    with _last_frame():
-        try:
-            handed, fds = protocol.receive(channel, max_fds=len(NAMES))
-        except ConnectionError:
-            _end_children()
-            os._exit(0)
-        channel.close()
-        shim = Shim(handed, dict(zip(handed["names"], fds, strict=True)), watched)
-        shim.begin()
-        if end >= 0:
-            os.close(end)
-        shim.run()
-
-
-def _end_children() -> None:
-    """There was no hand-over. The starter has undone what it made, or was killed; the process that it made is ours to reap.
-
-    Left to the machine's init, a zombie of an exec would keep its container from ending until that one looks.
-    """
-    with open(f"/proc/self/task/{os.getpid()}/children") as file:
-        for pid in file.read().split():
-            os.kill(int(pid), signal.SIGKILL)
-    with suppress(ChildProcessError):
-        while True:
-            os.wait()
-
-
-def _be_starter(
-    channel: socket.socket, listener: socket.socket, connection: socket.socket | None, end: int, version: str, zygote: int
-) -> NoReturn:
-    """In the shim's fork: take a connection, carry out its request, hand over."""
-    if connection is None:
-        rehearse()
-        watched = process.pidfd_open(zygote)
-        connection = _wait_for_connection(listener)
-        _live_as_long_as(watched)
-        os.write(end, b"1")
-    process.set_name("minidock-start")
-    listener.close()
-    with _last_frame():
-        channel.send(b"1")
-        message, fds = protocol.receive(connection, max_fds=2)
-        if message.get("op") == "version":
-            protocol.send(connection, {"version": version, "pid": zygote})
-        elif message.get("op") in ("start", "exec"):
-            Starter(connection, message, fds).start(channel)
-        else:
-            protocol.send(connection, {"error": f"unknown op {message.get('op')!r}"})
-    os._exit(0)
-
-
-def _wait_for_connection(listener: socket.socket) -> socket.socket:
-    poll = select.poll()
-    poll.register(listener, select.POLLIN)
-    while True:
-        poll.poll()
-        with suppress(BlockingIOError):  # the zygote may have been faster
-            return listener.accept()[0]
-
-
-def _live_as_long_as(zygote: int) -> None:
-    """Our shim dies with the zygote, and we with it: soon, but not at once. Do not take a request in between: an unread one
-    tells the engine that nothing was begun. `zygote` is a pidfd."""
-    if select.select([zygote], [], [], 0)[0]:
-        os._exit(0)
-    os.close(zygote)
-
-
-def _die_with(parent: int) -> None:
-    """From now on we end when `parent` does; at once if it has already, before we could ask to be told."""
-    process.set_parent_death_signal(signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
-
-
-def _leave_zygote() -> None:
-    """What the zygote does with signals is not ours."""
-    os.setsid()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGIO):
-        signal.signal(number, signal.SIG_IGN)  # a shim ends when its container has
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # children must be waited for again
-
-
-@contextmanager
-def _last_frame() -> Iterator[None]:
-    """Nothing may get out of here and into the zygote's code, of which we are a copy."""
-    try:
-        yield
-    except (protocol.Closed, BrokenPipeError):
-        os._exit(0)  # the other side has gone; what was begun is undone
-    except BaseException as e:  # noqa: BLE001 - the last frame of this process
-        sys.excepthook(type(e), e, e.__traceback__)
-        os._exit(1)
-    os._exit(0)

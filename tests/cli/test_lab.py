@@ -17,8 +17,9 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -117,6 +118,83 @@ def test_an_unknown_chapter_names_those_there_are(ready: Path) -> None:
     assert result.returncode == 2
     there = ", ".join(sorted(path.stem for path in (CHECKOUT / "notebooks").glob("[0-9]*.ipynb")))
     assert result.stderr == f"no such chapter: 99 (there are: {there})\n"
+
+
+# -- who types it, and what ends it early --
+
+# In a mount namespace of its own this machine has one more user, who may use sudo; $1 is what he types, in a login shell with
+# the environment that an ssh session gives: none of ours.
+LOGIN = """
+set -e
+cd {etc}
+cp -p /etc/passwd /etc/shadow /etc/group . && mkdir sudoers.d
+printf 'learner:x:54321:54321::{etc}:/bin/bash\n' >>passwd
+printf 'learner:*:20000::::::\n' >>shadow
+printf 'learner:x:54321:\n' >>group
+printf 'learner ALL=(ALL) NOPASSWD: ALL\n' >sudoers.d/learner && chmod 440 sudoers.d/learner
+for name in passwd shadow group sudoers.d; do mount --bind $name /etc/$name; done
+exec env -i su - learner -c "$1"
+"""
+CLEAN = "import os; print(os.geteuid(), {name: os.environ.get(name) for name in ('MINIDOCK_ROOT', 'DISPLAY')})"
+
+
+@pytest.fixture
+def as_learner() -> Iterator[Callable[[str], Result]]:
+    """``as_learner(what he types)``, in his copy of the checkout, whose ``lab clean`` only says who runs it."""
+    with TemporaryDirectory(dir="/var/tmp") as folder:  # pytest's own are closed to other users
+        top = Path(folder)
+        top.chmod(0o755)
+        (top / "etc").mkdir()
+        clean = top / "checkout" / "minidock" / "lab" / "clean.py"
+        clean.parent.mkdir(parents=True)
+        clean.write_text(CLEAN)
+        for name in ("lab", "pyproject.toml"):
+            shutil.copy(CHECKOUT / name, top / "checkout")
+
+        def login(typed: str) -> Result:
+            script = LOGIN.replace("{etc}", str(top / "etc"))
+            namespace = ["unshare", "--mount", "--propagation=private", "sh", "-c", script, "sh"]
+            return subprocess.run(
+                [*namespace, f"cd {top}/checkout && {typed}"], capture_output=True, text=True, timeout=60, check=False
+            )
+
+        yield login
+
+
+def test_a_plain_user_with_sudo_and_an_empty_environment(as_learner: Callable[[str], Result]) -> None:
+    result = as_learner("id -u && ./lab clean")
+    assert (result.returncode, result.stdout) == (0, "54321\n0 {'MINIDOCK_ROOT': None, 'DISPLAY': None}\n"), result
+
+
+def test_sudo_hands_on_what_is_set(as_learner: Callable[[str], Result]) -> None:
+    result = as_learner("MINIDOCK_ROOT='/a b' DISPLAY=:7 ./lab clean")
+    assert (result.returncode, result.stdout) == (0, "0 {'MINIDOCK_ROOT': '/a b', 'DISPLAY': ':7'}\n"), result
+
+
+@pytest.mark.parametrize(
+    ("commands", "said"),
+    [
+        ("mktemp() { return 3; }; open_log", "name=$(mktemp)"),
+        ("stat() { return 4; }; keep_owner build", 'owner=$(stat -c %u:%g "$HERE")'),
+        ("sort() { return 5; }; setup_packages", 'missing=$({ needs; [ -z "$DEV" ] || needs_dev; } | missing_packages)'),
+    ],
+)
+def test_whatever_ends_it_early_says_why(copy: Path, commands: str, said: str) -> None:
+    result = call(copy, f"{commands}; echo went on")
+    assert result.returncode != 0
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert re.fullmatch(r"lab: line \d+: .* ended with status \d+", line), line
+    assert f'"{said}"' in line
+
+
+def test_what_ends_the_whole_script_early_is_named_once(root: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "stat"
+    broken.write_text("#!/bin/sh\nexit 7\n")
+    broken.chmod(0o755)
+    result = lab("clean", root=root, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert result.returncode == 7
+    assert re.fullmatch(r'lab: line \d+: "owner=\$\(stat .*\)" ended with status 7\n', result.stderr), result.stderr
 
 
 # -- setup --
@@ -387,5 +465,5 @@ def left(root: Path) -> list[str]:
         *(str(p) for p in (paths.root, paths.run, Path(f"/sys/class/net/md-{digits}")) if p.exists()),
         *(str(p) for p in Path("/sys/fs/cgroup").glob(f"*/{paths.instance}")),
         *(line for line in rules.splitlines() if digits.upper() in line),
-        *(str(line) for line in commands if os.fsencode(paths.run) in line or b"after_exit\0" + os.fsencode(root) in line),
+        *(str(line) for line in commands if os.fsencode(paths.run) in line or b"exits.entry\0" + os.fsencode(root) in line),
     ]

@@ -7,14 +7,15 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "minidock"
 
-# What each layer may import, besides itself. (errors, frozen and linkgraph sit beside the layers.)
+# What each layer may import, besides itself. (errors, frozen, sha256 and linkgraph sit beside the layers.)
 BELOW = {
     "errors": set(),
     "frozen": set(),
+    "sha256": set(),
     "linux": set(),
     "linkgraph": {"errors", "linux"},
-    "libcontainer": {"errors", "frozen", "linux"},
-    "shim": {"errors", "frozen", "linux", "libcontainer"},
+    "libcontainer": {"errors", "frozen", "linux", "sha256"},
+    "shim": {"errors", "frozen", "linux", "sha256", "libcontainer"},
     "execdriver": {"errors", "frozen", "linux", "libcontainer", "shim"},
     "graphdriver": {"errors", "linux", "libcontainer"},  # of libcontainer: the config's RootMount, data only
     "graph": {"errors", "linux", "linkgraph", "graphdriver", "libcontainer"},
@@ -30,6 +31,7 @@ BELOW = {
         "graphdriver",
         "graph",
         "networkdriver",
+        "sha256",
     },
     "client": {"errors", "daemon", "execdriver", "graph", "linux"},
     "cli": {"errors", "client", "daemon", "shim"},  # shim: the grammar of the detach keys
@@ -38,7 +40,7 @@ BELOW = {
     "": {"errors", "client", "types"},  # minidock/__init__.py
 }
 # The zygote and everything it runs must start on the standard library alone.
-STDLIB_ONLY = ("linux", "libcontainer", "shim", "errors", "frozen")
+STDLIB_ONLY = ("linux", "libcontainer", "shim", "errors", "frozen", "sha256")
 THIRD_PARTY = {"click", "rich", "docker", "yaml", "pyroute2", "matplotlib", "IPython", "ipywidgets", "aiohttp", "nbformat"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,7 +1,8 @@
 """The exit code of a container that is about to be started, also when it is removed as soon as it ends (--rm).
 
-Without --rm the container stays, and can be asked at any time. With --rm it may be gone before we ask, so the question is put
-before the start, in a thread of its own, as docker's client does.
+Without --rm the container stays, and can be asked at any time. With --rm it may be gone before we ask. The engine in this
+process has looked after the exit and remembers it; a daemon is asked before the start, in a thread of its own, as docker's
+client does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ def promise(api: Any, id: str, *, removed: bool) -> Callable[[], int]:
     """A function that blocks until the container has ended (`removed`: until it is gone) and returns its exit code."""
     if not removed:
         return lambda: int(api.wait(id)["StatusCode"])
+    engine = getattr(api, "engine", None)  # a daemon's client has none
+    if engine is not None:
+        from minidock import daemon
+
+        return lambda: daemon.outcome(engine, id)
     import threading
 
     answer: list[Any] = []

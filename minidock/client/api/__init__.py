@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from minidock import daemon
 from minidock.client.api.base import API_VERSION, Resource
 from minidock.client.api.container import ContainerApi
 from minidock.client.api.exec import ExecApi
@@ -69,14 +70,12 @@ class APIClient(ContainerApi, ExecApi, ImageApi, SystemApi, NotYet):
         userns_remap: str = "",
         **http_options: Any,
     ) -> None:
-        from minidock.daemon.engine import Engine
-
         if base_url:
             raise InvalidArgument(f"base_url={base_url!r}: this client's engine is in this process; set MINIDOCK_HOST instead")
         for name in http_options:
             if name not in HTTP_OPTIONS:
                 raise TypeError(f"APIClient() got an unexpected keyword argument '{name}'")
-        self.engine = Engine(root, storage_driver=storage_driver, userns_remap=userns_remap)
+        self.engine = daemon.open_engine(root, storage_driver=storage_driver, userns_remap=userns_remap)
 
     @property
     def api_version(self) -> str:

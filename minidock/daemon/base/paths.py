@@ -16,8 +16,8 @@
     /<instance>/<id>        in every cgroup hierarchy
 
 `tmp/<id>` and `RUN/<id>` are what makes a kill -9 harmless: whatever is found there without a living owner was left half
-done, and the next engine takes it back (``reconcile.py``). An exec's files lie in one folder for the whole instance, because
-an exec is looked up by its id alone and a unix socket's path has 107 bytes (unix(7)).
+done, and the next engine takes it back (``exits/reconcile.py``). An exec's files lie in one folder for the whole instance,
+because an exec is looked up by its id alone and a unix socket's path has 107 bytes (unix(7)).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 from minidock.errors import SystemFault
 from minidock.linux import files
+from minidock.sha256 import sha256
 
 DEFAULT_ROOT = "/var/lib/minidock"
 
@@ -48,9 +49,7 @@ class Paths(NamedTuple):
         absolute = os.path.realpath(root or os.environ.get("MINIDOCK_ROOT") or DEFAULT_ROOT)
         name = "minidock"
         if absolute != DEFAULT_ROOT:
-            import hashlib  # loads OpenSSL, 3 ms: not for the usual root
-
-            name = f"minidock-{hashlib.sha256(os.fsencode(absolute)).hexdigest()[:8]}"
+            name = f"minidock-{sha256(os.fsencode(absolute)).hexdigest()[:8]}"
         return cls(Path(absolute), name, Path("/run") / name)
 
     @property
@@ -107,8 +106,8 @@ class Paths(NamedTuple):
         return self.root / "records.jsonl"
 
     def after_exit(self, id: str, run: int) -> tuple[str, ...]:
-        """argv of the entry that a shim without an owner execs after the exit (``after_exit.py``)."""
-        return (sys.executable, "-m", "minidock.daemon.exits.after_exit", str(self.root), id, str(run))
+        """argv of the entry that a shim without an owner execs after the exit (``exits/entry.py``)."""
+        return (sys.executable, "-m", "minidock.daemon.exits.entry", str(self.root), id, str(run))
 
     def make(self) -> None:
         """Make the folders that are missing, for root's eyes only. Raises OSError; SystemFault for a folder that others have,

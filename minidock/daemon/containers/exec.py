@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 from minidock.daemon.base import timestamps
 from minidock.daemon.base.verb import verb
 from minidock.daemon.containers.resize import check_size
-from minidock.daemon.containers.start import seccomp
 from minidock.daemon.record import execs
 from minidock.daemon.record.container import Container, State, read_json
 from minidock.daemon.record.execs import Exec
 from minidock.daemon.record.names import lookup
-from minidock.daemon.request import remap, spec, texts
-from minidock.daemon.request.security_opt import parse as parse_security
+from minidock.daemon.request import remap, security_opt, spec, texts
 from minidock.errors import Conflict, ContainerNotFound, InvalidParameter, StartError
 from minidock.libcontainer.config import ExecConfig, Process, Rlimit
 from minidock.linux import files
@@ -119,7 +117,7 @@ def configure(engine: Engine, container: Container, state: State, exec: Exec) ->
     asked, config, host_config = exec.config, container.config, container.host_config
     privileged = bool(asked.get("Privileged")) or bool(host_config.get("Privileged"))
     caps, _ = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
-    security = parse_security(host_config.get("SecurityOpt") or ())
+    security = security_opt.parse(host_config.get("SecurityOpt") or ())
     limits = host_config.get("Ulimits") or ()
     process = Process(
         args=tuple(asked["Cmd"]),
@@ -132,7 +130,7 @@ def configure(engine: Engine, container: Container, state: State, exec: Exec) ->
         cols=(asked.get("ConsoleSize") or (0, 0))[1],
         capabilities=caps,
         no_new_privileges=security.no_new_privileges,
-        seccomp=seccomp(engine, security, caps.bounding, privileged),
+        seccomp=security_opt.seccomp(engine.paths.seccomp, security, caps.bounding, privileged),
         apparmor="" if privileged else security.apparmor,
         rlimits=tuple(Rlimit(limit["Name"], limit.get("Soft", 0), limit.get("Hard", 0)) for limit in limits),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from minidock.daemon.base import proc
 from minidock.daemon.base.verb import verb
-from minidock.daemon.exits import after_exit
+from minidock.daemon.exits.settle import wait_for_end
 from minidock.daemon.record.container import Container, State
 from minidock.daemon.record.names import lookup
 from minidock.daemon.request.defaults import STOP_SIGNAL
@@ -42,7 +42,7 @@ def kill(engine: Engine, ref: str, signal: str | int = "SIGKILL") -> None:
     if ends and state.status == "paused":
         container.thaw()  # a frozen process takes no signal, not even this one on v1
     if number == KILL:
-        wait_for_exit(engine, container, state, None)
+        wait_for_end(engine, container, state)
 
 
 def send(container: Container, state: State, number: int) -> None:
@@ -53,14 +53,3 @@ def send(container: Container, state: State, number: int) -> None:
         from minidock.libcontainer import cgroups
 
         cgroups.manager(container.cgroup).kill()  # no pid namespace of its own whose end would take the others along
-
-
-def wait_for_exit(engine: Engine, container: Container, state: State, timeout: float | None) -> bool:
-    """Wait until the container, last seen in `state`, has ended and its end is written down. False after `timeout` seconds."""
-    try:
-        ended = engine.execdriver.wait(engine.paths.shim_socket(container.id), timeout)
-    except TimeoutError:
-        return False
-    if ended is None:
-        after_exit.shim_gone(container, state)
-    return True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from minidock.daemon.base.verb import verb
 from minidock.daemon.containers import stop
 from minidock.daemon.containers.start import start_locked
-from minidock.daemon.exits import after_exit
+from minidock.daemon.exits.restart_wait import call_off
 from minidock.daemon.record.names import lookup
 
 if TYPE_CHECKING:
@@ -22,10 +22,9 @@ def restart(engine: Engine, ref: str, timeout: int | None = None) -> None:
     container survives its restart, as docker's does. Raises ContainerNotFound, StartError.
     """
     container = lookup(engine, ref)
-    after_exit.call_off(engine, container)
+    call_off(engine, container)
     with engine.exits.watcher(container.id) as watch, container.locked():
         state = container.state()
         if state.running:
             stop.end(engine, container, state, timeout)
-        run = start_locked(engine, container)
-        watch(run.number, run.running)
+        watch(start_locked(engine, container))

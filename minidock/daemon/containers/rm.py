@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minidock.daemon.base.verb import verb
-from minidock.daemon.containers.kill import KILL, send, wait_for_exit
-from minidock.daemon.exits import after_exit
+from minidock.daemon.containers.kill import KILL, send
+from minidock.daemon.exits.restart_wait import call_off
+from minidock.daemon.exits.settle import settle, wait_for_end
 from minidock.daemon.record import removal
 from minidock.daemon.record.names import lookup
 from minidock.errors import Conflict
@@ -24,7 +25,7 @@ def rm(engine: Engine, ref: str, *, force: bool = False, volumes: bool = False) 
     """
     container = lookup(engine, ref)
     if force:
-        after_exit.call_off(engine, container)
+        call_off(engine, container)
     with container.locked():
         state = container.state()
         if state.active and not force:
@@ -37,6 +38,6 @@ def rm(engine: Engine, ref: str, *, force: bool = False, volumes: bool = False) 
             send(container, state, KILL)
             if state.status == "paused":
                 container.thaw()
-            wait_for_exit(engine, container, state, None)
-        after_exit.settle(engine, container, container.state())
+            wait_for_end(engine, container, state)
+        settle(engine, container, container.state())
         removal.remove_locked(engine, container, volumes=volumes)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from minidock.daemon.base.verb import verb
 from minidock.daemon.containers.create import create
 from minidock.daemon.containers.start import start
-from minidock.daemon.exits import after_exit
 from minidock.shim.protocol import STDERR, STDOUT, unframe
 
 if TYPE_CHECKING:
@@ -71,15 +70,13 @@ def run(
     with ExitStack() as stack:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         stack.enter_context(ours)
-        running = start(engine, id, attach=theirs, own=True)
-        assert running is not None
-        stack.callback(running.close)
+        owned = start(engine, id, attach=theirs, own=True)
+        assert owned is not None
+        stack.callback(owned.running.close)
         raw = exchange(ours, stdin, deadline)
-        ended = running.wait(left(deadline))
-        after_exit.after_exit(engine, id, 1)
-        running.release()
+        ended = engine.exits.finish(owned, left(deadline))
     frames = ((STDOUT, raw),) if config.get("Tty") else separate(raw)
-    warnings = (*made["Warnings"], *running.started.warnings)
+    warnings = (*made["Warnings"], *owned.running.started.warnings)
     return RunResult(id, ended.code, frames, ended.oom_killed, warnings)
 
 

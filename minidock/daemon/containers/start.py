@@ -12,20 +12,19 @@ import shutil
 import signal
 import socket
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from minidock.daemon.base import proc
 from minidock.daemon.base.verb import verb
 from minidock.daemon.containers.create import remapped
-from minidock.daemon.exits import after_exit
+from minidock.daemon.exits import due
+from minidock.daemon.exits.owners import Owned
+from minidock.daemon.exits.settle import settle
 from minidock.daemon.record import cgroup_parent, network, records, removal
 from minidock.daemon.record.container import Container, State
 from minidock.daemon.record.names import lookup
 from minidock.daemon.record.pending import Attachment
-from minidock.daemon.request import devices, remap, spec, validate
-from minidock.daemon.request.security_opt import SecurityOptions
-from minidock.daemon.request.security_opt import parse as parse_security
+from minidock.daemon.request import devices, remap, security_opt, spec, validate
 from minidock.errors import APIError, Conflict, NotModified, StartError, SystemFault
 from minidock.libcontainer.config import Config, Mount
 from minidock.linux import trace
@@ -33,15 +32,14 @@ from minidock.shim.protocol import LogConfig, ShimConfig
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
-    from minidock.execdriver import Running
 
 
 @verb
-def start(engine: Engine, ref: str, *, attach: socket.socket | None = None, own: bool = False) -> Running | None:
+def start(engine: Engine, ref: str, *, attach: socket.socket | None = None, own: bool = False) -> Owned | None:
     """Start a container. `attach` is the shim's end of a socketpair, attached from before the first byte (closed here).
 
-    With `own` the caller becomes the owner of the exit and gets the `Running`; it must then do what ``after_exit.after_exit``
-    does and release it. Without, this engine looks after the exit as long as it lives, and the shim after that.
+    With `own` the caller becomes the owner of the exit, and must wait for it with `Exits.finish`. Without, this engine looks
+    after the exit as long as it lives, and the shim after that.
     Raises ContainerNotFound, NotModified (it runs), Conflict, StartError and its children.
     """
     with ExitStack() as stack:
@@ -51,26 +49,19 @@ def start(engine: Engine, ref: str, *, attach: socket.socket | None = None, own:
         try:
             watch = None if own else stack.enter_context(engine.exits.watcher(container.id))
             with container.locked():
-                run = start_locked(engine, container, attach)
+                owned = start_locked(engine, container, attach)
         except (APIError, MemoryError):
             # nobody else would remove it: there is no exit to come (unless it runs, which is one of the reasons to refuse)
             if container.host_config.get("AutoRemove") and not container.state().active:
                 removal.remove(engine, container, volumes=True)
             raise
         if watch is None:
-            return run.running
-        watch(run.number, run.running)
+            return owned
+        watch(owned)
     return None
 
 
-class Run(NamedTuple):
-    """A started run of a container: its number, counted from 1, and the connection to its shim."""
-
-    number: int
-    running: Running
-
-
-def start_locked(engine: Engine, container: Container, attach: socket.socket | None = None) -> Run:
+def start_locked(engine: Engine, container: Container, attach: socket.socket | None = None) -> Owned:
     """Start a container whose lock the caller holds. A failure is written into its record, when all else is taken back."""
     state = container.state()
     refuse(state)
@@ -85,8 +76,8 @@ def start_locked(engine: Engine, container: Container, attach: socket.socket | N
         raise
 
 
-def _start(engine: Engine, container: Container, state: State, attach: socket.socket | None) -> Run:
-    after_exit.settle(engine, container, state)
+def _start(engine: Engine, container: Container, state: State, attach: socket.socket | None) -> Owned:
+    settle(engine, container, state)
     pending = None if attach else engine.pending.take(container.id)
     sock = attach or (pending.sock if pending else None)
     with ExitStack() as undo:
@@ -105,7 +96,7 @@ def _start(engine: Engine, container: Container, state: State, attach: socket.so
         undo.callback(end_run, engine, container)
         running = engine.execdriver.start(config, shim, attach=sock, on_created=on_created, lock=container.lock)
         undo.pop_all()
-    return Run(state.run + 1, running)
+    return Owned(container.id, state.run + 1, running)
 
 
 def refuse(state: State) -> None:
@@ -122,9 +113,9 @@ def make_run_directory(engine: Engine, container: Container, undo: ExitStack) ->
     undo.callback(shutil.rmtree, directory, ignore_errors=True)
     with trace.step("mkdir", directory):
         directory.mkdir(mode=0o700, exist_ok=True)
-    if due_after_exit(container):
-        with trace.step("write", after_exit_mark(engine, container)):
-            after_exit_mark(engine, container).touch(mode=0o600)
+    if due.leaves_work(container):
+        with trace.step("write", due.mark(engine, container)):
+            due.mark(engine, container).touch(mode=0o600)
 
 
 def end_run(engine: Engine, container: Container) -> None:
@@ -143,7 +134,7 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
     from minidock.libcontainer import capabilities, cgroups
 
     host_config = container.host_config
-    security = parse_security(host_config.get("SecurityOpt") or ())
+    security = security_opt.parse(host_config.get("SecurityOpt") or ())
     privileged = bool(host_config.get("Privileged"))
     caps, _ = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
     root = engine.layers.root(container.id).replace(volatile=bool(host_config.get("AutoRemove")))
@@ -156,7 +147,7 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
         cgroup_path=container.cgroup,
         cgroup_version=cgroups.version(trees),
         joined=joined(engine, container),
-        seccomp=seccomp(engine, security, caps.bounding, privileged),
+        seccomp=security_opt.seccomp(engine.paths.seccomp, security, caps.bounding, privileged),
         settings=cgroups.settings(host_config, trees),
         etc=etc,
         devices=nodes,
@@ -165,15 +156,6 @@ def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> C
         gid_map=gid_map,
     )
     return spec.build(container.record, facts)
-
-
-def seccomp(engine: Engine, security: SecurityOptions, bounding: tuple[str, ...], privileged: bool) -> str:
-    """The compiled profile's path ("" for none). Privileged means unconfined unless a profile was named."""
-    from minidock.libcontainer import seccomp as profiles
-
-    if security.seccomp == "unconfined" or (privileged and security.seccomp is None):
-        return ""
-    return profiles.profile_path(security.seccomp, bounding, engine.paths.seccomp)
 
 
 def joined(engine: Engine, container: Container) -> tuple[tuple[str, int], ...]:
@@ -215,25 +197,13 @@ def shim_config(engine: Engine, container: Container, run: int, attached: Attach
         open_stdin=bool(config.get("OpenStdin")),
         stdin_once=bool(config.get("StdinOnce")),
         after_exit=engine.paths.after_exit(container.id, run),
-        after_exit_mark=str(after_exit_mark(engine, container)),
+        after_exit_mark=str(due.mark(engine, container)),
         durable=not container.host_config.get("AutoRemove"),
         attach=attached.streams() if attached else ("stdin", "stdout", "stderr"),
         detach_keys=attached.detach_keys if attached else "",
         records=str(engine.paths.records),
         attributes=records.attributes(container),
     )
-
-
-def after_exit_mark(engine: Engine, container: Container) -> Path:
-    """The file that is there as long as something is due after the exit."""
-    return engine.paths.run_dir(container.id) / "after-exit"
-
-
-def due_after_exit(container: Container) -> bool:
-    """Whether an exit leaves work: to remove, to restart, or an address to give back. If not, no Python is started for it."""
-    host_config = container.host_config
-    waits = bool(host_config.get("AutoRemove")) or host_config["RestartPolicy"]["Name"] not in ("", "no")
-    return waits or network.plain(network.mode_of(container)) not in ("none", "host", "container")
 
 
 def note_start(container: Container) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minidock.daemon.base.verb import verb
-from minidock.daemon.containers.kill import KILL, send, wait_for_exit
-from minidock.daemon.exits import after_exit
+from minidock.daemon.containers.kill import KILL, send
+from minidock.daemon.exits.restart_wait import call_off
+from minidock.daemon.exits.settle import wait_for_end
 from minidock.daemon.record.container import Container, State
 from minidock.daemon.record.names import lookup
 from minidock.daemon.request.defaults import STOP_SIGNAL, STOP_TIMEOUT
@@ -31,7 +32,7 @@ def stop(engine: Engine, ref: str, timeout: int | None = None) -> None:
     with container.locked():
         container.record["ManuallyStopped"] = True
         container.save()
-    after_exit.call_off(engine, container)
+    call_off(engine, container)
     state = container.state()
     if state.running:
         end(engine, container, state, timeout)
@@ -45,6 +46,8 @@ def end(engine: Engine, container: Container, state: State, timeout: int | None)
     send(container, state, parse(container.config.get("StopSignal") or STOP_SIGNAL))
     if state.status == "paused":
         container.thaw()
-    if not wait_for_exit(engine, container, state, None if seconds < 0 else seconds):
+    try:
+        wait_for_end(engine, container, state, None if seconds < 0 else seconds)
+    except TimeoutError:
         send(container, state, KILL)
-        wait_for_exit(engine, container, state, None)
+        wait_for_end(engine, container, state)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from minidock.daemon.base.verb import verb
-from minidock.daemon.containers.start import after_exit_mark, due_after_exit
+from minidock.daemon.exits import due
 from minidock.daemon.record import records
 from minidock.daemon.record.names import lookup
 from minidock.daemon.request import limits, validate
@@ -133,8 +133,8 @@ def mark_restarts(engine: Engine, container: Container) -> None:
     """Let the shim of a running container know whether something is due after its exit (`ShimConfig.after_exit_mark`)."""
     if not container.state().running:
         return
-    mark = after_exit_mark(engine, container)
-    if due_after_exit(container):
+    mark = due.mark(engine, container)
+    if due.leaves_work(container):
         mark.touch(mode=0o600)
     else:
         mark.unlink(missing_ok=True)

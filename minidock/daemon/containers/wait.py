@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.base.verb import verb
 from minidock.daemon.base.watch import watch
-from minidock.daemon.exits import after_exit
+from minidock.daemon.exits.settle import wait_for_end
 from minidock.daemon.record.container import Container, State
 from minidock.daemon.record.names import lookup
 from minidock.errors import ContainerNotFound, InvalidParameter
@@ -34,11 +34,32 @@ def wait(engine: Engine, ref: str, condition: str = "not-running", timeout: floa
     container = lookup(engine, ref)
     deadline = None if timeout is None else time.monotonic() + timeout
     waiter = _Waiter(engine, container, condition, deadline)
-    with watch(container.directory) as changes:
+    with ExitStack() as stack:
+        changes = None
         while not waiter.done():
-            if not waiter.sleep_at_shim():
-                changes.wait(waiter.left())
+            if waiter.sleep_at_shim():
+                continue
+            if changes is None:  # from here on no change is missed; one that came before is seen by another look
+                changes = stack.enter_context(watch(container.directory))
+                continue
+            changes.wait(waiter.left())
     return waiter.result()
+
+
+@verb
+def outcome(engine: Engine, id: str) -> int:
+    """The exit code of a container that this engine has started, once it is removed (--rm); it may be gone already.
+
+    The thread that looks after the exit is all that is waited for. Only if another process did that, by a ``restart``, this is
+    `wait` until the container is removed.
+    """
+    ended = engine.exits.join(id)
+    try:
+        return int(wait(engine, id, "removed")["StatusCode"])
+    except ContainerNotFound:
+        if ended is None:
+            raise
+        return ended.code
 
 
 class _Waiter:
@@ -96,14 +117,11 @@ class _Waiter:
         if not self.state.running:
             return False
         try:
-            socket = self.engine.paths.shim_socket(self.container.id)
-            ended = self.engine.execdriver.wait(socket, self.left())
+            ended = wait_for_end(self.engine, self.container, self.state, self.left())
         except TimeoutError:
             raise TimeoutError(f"container {self.container.id[:12]} still runs") from None
-        if ended is None:
-            after_exit.shim_gone(self.container, self.state)
-            return True
-        self._take(ended)
+        if ended is not None:
+            self._take(ended)
         return True
 
     def left(self) -> float | None:

@@ -7,7 +7,7 @@ container. After a reboot /run is empty, and that one time all containers are lo
 imported when there is something to clean up.
 
 Containers that ran when the machine went down are not started here, whatever their restart policy says: a ``minidock ps``
-should start nothing. The daemon does that (`restart_after_boot`) when it is started.
+should start nothing. The daemon does that (``system/after_boot.py``) when it is started.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minidock.errors import APIError, ContainerNotFound
+from minidock.errors import ContainerNotFound
 from minidock.linux import files, trace
 
 if TYPE_CHECKING:
@@ -83,25 +83,22 @@ def answers(path: str) -> bool:
 
 def finish_run(engine: Engine, id: str) -> None:
     """``RUN/<id>`` without a shim: unless somebody is at it (the lock), do what is due after that run."""
-    from minidock.daemon.exits import after_exit
+    from minidock.daemon.exits.due import finish
+    from minidock.daemon.exits.settle import end_orphan
     from minidock.daemon.record import network, removal
     from minidock.daemon.record.container import Container
 
     try:
         container = Container.load(engine, id)
         with container.locked(blocking=False):
-            state = after_exit.end_orphan(container)
+            state = end_orphan(container)
             if state.running:
                 return
             removal.remove_cgroup(container)
-            after_exit.settle(engine, container, state)
             network.release(engine, container)  # also of a start that never came to a run
-            if not state.run or not container.restart_due(state.exit_code):
-                removal.remove_tree(engine.paths.run_dir(id))
-                if container.host_config.get("AutoRemove"):
-                    removal.remove_locked(engine, container, volumes=True)
-                return
-        restart(engine, id, state.run)
+            restart_due = finish(engine, container, state)
+        if restart_due:
+            restart(engine, id, state.run)
     except BlockingIOError:
         return
     except ContainerNotFound:
@@ -112,7 +109,7 @@ def restart(engine: Engine, id: str, run: int) -> None:
     """Let a process of its own wait and start the container again: this one may end at any time."""
     import subprocess
 
-    with trace.step("spawn", "after_exit"):
+    with trace.step("spawn", "after-exit entry"):
         subprocess.Popen(
             engine.paths.after_exit(id, run),
             stdin=subprocess.DEVNULL,
@@ -124,8 +121,7 @@ def restart(engine: Engine, id: str, run: int) -> None:
 
 def after_boot(engine: Engine) -> None:
     """The first engine since the machine came up: runs that the power took are written down, --rm is done, addresses free."""
-    from minidock.daemon.exits import after_exit
-    from minidock.daemon.record import removal
+    from minidock.daemon.exits.due import finish
     from minidock.daemon.record.container import Container
 
     for id in os.listdir(engine.paths.containers):
@@ -133,29 +129,7 @@ def after_boot(engine: Engine) -> None:
             container = Container.load(engine, id)
             with container.locked(blocking=False):
                 state = container.state()
-                if not state.run or state.running:
-                    continue
-                after_exit.settle(engine, container, state)
-                if container.host_config.get("AutoRemove"):
-                    removal.remove_locked(engine, container, volumes=True)
+                if state.run and not state.running:
+                    finish(engine, container, state)
         except (BlockingIOError, ContainerNotFound):
             continue
-
-
-def restart_after_boot(engine: Engine) -> list[str]:
-    """For the daemon's start: start what ran when the machine went down and has a restart policy. Returns the ids."""
-    from minidock.daemon.containers.start import start
-    from minidock.daemon.record.container import Container
-
-    started = []
-    for id in os.listdir(engine.paths.containers):
-        try:
-            container = Container.load(engine, id)
-            policy, manual = container.host_config["RestartPolicy"]["Name"], container.record["ManuallyStopped"]
-            due = policy == "always" or (policy == "unless-stopped" and not manual)
-            if due and container.state().status == "exited":
-                start(engine, id)
-                started.append(id)
-        except APIError:
-            continue
-    return started

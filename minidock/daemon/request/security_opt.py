@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from minidock.errors import InvalidParameter
 from minidock.frozen import Frozen
@@ -48,3 +49,12 @@ def _boolean(option: str, value: str) -> bool:
         return words[value.lower()]
     except KeyError:
         raise InvalidParameter(f'invalid --security-opt 2: "{option}"') from None
+
+
+def seccomp(cache: Path, security: SecurityOptions, bounding: tuple[str, ...], privileged: bool) -> str:
+    """The compiled profile's path in the folder `cache` ("" for none). Privileged means unconfined unless one was named."""
+    from minidock.libcontainer import seccomp as profiles
+
+    if security.seccomp == "unconfined" or (privileged and security.seccomp is None):
+        return ""
+    return profiles.profile_path(security.seccomp, bounding, cache)

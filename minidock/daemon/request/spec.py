@@ -26,7 +26,6 @@ from minidock.libcontainer.config import (
     Process,
     Rlimit,
     RootMount,
-    TimeOffsets,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +62,6 @@ def build(record: Record, facts: Facts) -> Config:
     security = security_opt.parse(host_config.get("SecurityOpt") or ())
     privileged = bool(host_config.get("Privileged"))
     spaces = namespaces(config, host_config, facts)
-    offsets = record.get("TimeOffsets") or {}
     return Config(
         id=record["ID"],
         root=facts.root,
@@ -71,7 +69,6 @@ def build(record: Record, facts: Facts) -> Config:
         hostname=config["Hostname"] if spaces.uts == NEW else "",
         domainname=(config.get("Domainname") or "") if spaces.uts == NEW else "",
         namespaces=spaces,
-        time_offsets=TimeOffsets(**offsets),
         uid_map=facts.uid_map,
         gid_map=facts.gid_map,
         mounts=mounts(record, facts),
@@ -126,7 +123,6 @@ def namespaces(config: ContainerConfig, host_config: HostConfig, facts: Facts) -
         uts=HOST if host_config.get("UTSMode") == "host" else NEW,
         user=joined.get("user") or (NEW if facts.uid_map else HOST),
         cgroup=NEW if cgroup == "private" else HOST,
-        time=NEW if host_config.get("TimeNamespace") else HOST,
     )
 
 

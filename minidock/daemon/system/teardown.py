@@ -120,7 +120,7 @@ def strangers(paths: Paths) -> Iterator[int]:
     """Processes of the instance by their command lines (proc(5)): a zygote and its forks name their socket, an after-exit
     process the state root. They are outside of our cgroups if an engine started them, or if there are none to be in."""
     zygote, socket = b"from minidock.shim.zygote import main", os.fsencode(f"{paths.run}/zygote-")
-    after = [b"minidock.daemon.exits.after_exit", os.fsencode(paths.root)]
+    after = [b"minidock.daemon.exits.entry", os.fsencode(paths.root)]
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             words = Path("/proc", name, "cmdline").read_bytes().split(b"\0")

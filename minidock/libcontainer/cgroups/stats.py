@@ -53,11 +53,6 @@ class Stats(NamedTuple):
     blkio: tuple[BlkioCount, ...] = ()
     cpus_online: int = 1
 
-    @property
-    def swap_usage(self) -> int:
-        """Bytes in swap alone. Memory and swap are read one after the other, so a small negative difference is 0."""
-        return max(0, self.memory_swap_usage - self.memory_usage)
-
 
 # cpuacct.stat counts in clock ticks, of which user space always sees 100 a second on Linux (USER_HZ).
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, rm, start
 from minidock.daemon.engine import Engine
 from minidock.daemon.system.teardown import teardown
@@ -36,7 +37,7 @@ def box(tmp_path: Path, busybox_tar: bytes) -> Iterator[Engine]:
     """An engine; everything of its instance is gone afterwards."""
     root = tmp_path / "root"
     try:
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             install_busybox(engine, busybox_tar)
             yield engine
     finally:

@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 
 from minidock import errors
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, inspect, rm, start, stop, wait
 from minidock.daemon.containers import exec as exec_verb
 from minidock.daemon.engine import Engine
@@ -40,7 +41,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, busybox_tar: bytes) -> Iterat
     """One instance for all: what one case leaves behind is the next one's difference."""
     root = tmp_path_factory.mktemp("faults") / "root"
     try:
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             install_busybox(engine, busybox_tar)
             warm(engine)
         yield root
@@ -172,7 +173,7 @@ CASES = {
 
 def count_steps(root: Path, case: Case) -> dict[str, int]:
     """Steps of an undisturbed run, by process."""
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         subject = case.prepare(engine)
         with engine.trace() as steps:
             case.act(engine, subject)
@@ -205,7 +206,7 @@ def test_an_error_after_each_step(root: Path, verb: str) -> None:
     problems, raised = [], 0
     for process, count in counts.items():
         for number in range(1, count + 1):
-            with Engine(root) as engine:
+            with open_engine(root) as engine:
                 before = traces(engine)
                 subject = case.prepare(engine)
                 try:
@@ -217,7 +218,7 @@ def test_an_error_after_each_step(root: Path, verb: str) -> None:
                 case.clean(engine, subject)
                 quiet()
                 found = left(before, traces(engine))
-            with Engine(root) as engine:
+            with open_engine(root) as engine:
                 found = found and left(before, traces(engine))
             at = [step for step in steps if step.process == process][number - 1 : number]
             if found:
@@ -232,7 +233,7 @@ def killed_at(root: Path, verb: str, number: int, subject: str) -> bool:
     if pid == 0:
         code = 1
         try:
-            with Engine(root, reconcile=False) as engine, engine.trace(FaultPlan("engine", number, kill=True)):
+            with Engine(root) as engine, engine.trace(FaultPlan("engine", number, kill=True)):
                 CASES[verb].act(engine, subject)
             code = 0
         finally:
@@ -248,11 +249,11 @@ def test_a_kill_after_each_step(root: Path, verb: str) -> None:
     count = count_steps(root, case)["engine"]
     problems, kills = [], 0
     for number in range(1, count + 1):
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             before = traces(engine)
             subject = case.prepare(engine)
         kills += killed_at(root, verb, number, subject)
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             if subject:
                 settle(engine, subject)
             case.clean(engine, subject)
@@ -277,7 +278,7 @@ def settle(engine: Engine, subject: str) -> None:
 
 def test_the_check_sees_a_leak(root: Path) -> None:
     """Control: each kind of thing left behind is found."""
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         assert engine.exits  # it has a descriptor of its own as long as the engine is open
         before = traces(engine)
         assert left(before, traces(engine)) == []

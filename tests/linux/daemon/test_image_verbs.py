@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from minidock import daemon, errors
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create
 from minidock.daemon.engine import Engine
 from minidock.daemon.images import history, import_, rmi, tag
@@ -39,7 +40,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     """An engine with nothing in it."""
     root = tmp_path / "root"
     try:
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             yield engine
     finally:
         teardown(root)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from minidock import errors
+from minidock.daemon import open_engine
 from minidock.daemon.containers import (
     create,
     export,
@@ -288,7 +289,7 @@ def test_export_is_a_tar_of_the_whole_tree(box: Engine, made: Any, tmp_path: Pat
 
 def test_another_process_sees_the_same(box: Engine, started: Any) -> None:
     id = started("sleep", "100")
-    with Engine(box.paths.root) as other:
+    with open_engine(box.paths.root) as other:
         assert ps.ps(other)[0]["Id"] == id
         kill.kill(other, id, signal.SIGKILL)
     assert wait.wait(box, id)["StatusCode"] == 137
@@ -302,7 +303,7 @@ def test_a_killed_shim_is_written_down(box: Engine, started: Any) -> None:
     before = container.run_json()
     os.kill(before["shim_pid"], signal.SIGKILL)
     assert wait.wait(box, id)["StatusCode"] == 137
-    with Engine(box.paths.root):  # its reconcile leaves nothing of the run
+    with open_engine(box.paths.root):  # its reconcile leaves nothing of the run
         pass
     assert container.exit_json()["code"] == 137
     assert not os.path.exists(f"/sys/fs/cgroup/memory{container.cgroup}")
@@ -331,7 +332,7 @@ def test_on_failure_gives_up(box: Engine, started: Any) -> None:
 
 def test_restart_policies_need_no_engine(box: Engine, made: Any) -> None:
     id = made("sh", "-c", "echo run; exit 1", host={"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 1}})
-    with Engine(box.paths.root) as starter:
+    with open_engine(box.paths.root) as starter:
         start.start(starter, id)
     lines = [text for _stream, text in logs.logs(box, id, follow=True)]
     assert wait.wait(box, id, timeout=30)["StatusCode"] == 1
@@ -342,7 +343,7 @@ def test_restart_policies_need_no_engine(box: Engine, made: Any) -> None:
 def test_an_engine_closes_while_a_restart_is_due(box: Engine, made: Any) -> None:
     policy = {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 4}}
     id = made("sh", "-c", "echo run; exit 1", host=policy)
-    starter = Engine(box.paths.root)
+    starter = open_engine(box.paths.root)
     start.start(starter, id)
     for number, _entry in enumerate(logs.logs(box, id, follow=True), 1):
         if number == 2:
@@ -356,7 +357,7 @@ def test_an_engine_closes_while_a_restart_is_due(box: Engine, made: Any) -> None
 
 def test_rm_needs_no_engine(box: Engine, made: Any) -> None:
     id = made("sh", "-c", "sleep 0.2", host={"AutoRemove": True})
-    with Engine(box.paths.root) as starter:
+    with open_engine(box.paths.root) as starter:
         start.start(starter, id)
     wait.wait(box, id, "removed", timeout=30)
     assert ps.ps(box, all=True) == []

@@ -180,7 +180,7 @@ def change_when(gate: int, closed: int, root: Path, id: str, n: int) -> int:
     code = 1
     try:
         os.close(closed)
-        with Engine(root, reconcile=False) as engine:
+        with Engine(root) as engine:
             os.read(gate, 1)
             update.update(engine, id, state_number(n))
         code = 0
@@ -226,7 +226,7 @@ def test_a_restart_policy_that_comes_later(box: Engine, started: Any) -> None:
     update.update(box, id, {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}})
     root = box.paths.root
     box.close()  # nobody owns the exit any more
-    with Engine(root, reconcile=False) as other:
+    with Engine(root) as other:
         remains.eventually(lambda: inspect.inspect(other, id)["RestartCount"] == 2, "two restarts")
         remains.eventually(lambda: inspect.inspect(other, id)["State"]["Status"] == "exited", "the end")
         update.update(other, id, {"RestartPolicy": {"Name": "no"}})

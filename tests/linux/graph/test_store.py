@@ -182,6 +182,9 @@ BAD = {
     "a climbing config": files(
         {"manifest.json": json.dumps([{"Config": "../../etc/passwd", "RepoTags": None, "Layers": []}]).encode()}
     ),
+    "a name whose first part is in upper case": docker_archive(ONE, tags=("UP/x:1",)),
+    "an environment that is a number": docker_archive(ONE, config={"Env": 5}),
+    "made yesterday": docker_archive(ONE, created="yesterday"),
     "a bad tag": docker_archive(ONE, tags=("UPPER:x",)),
     "a tag without a tag": docker_archive(ONE, tags=("made",)),
     "a layer too few": docker_archive(ONE, TWO, rootfs={"type": "layers", "diff_ids": [digest(ONE)]}),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from minidock.libcontainer import capabilities, cgroups
+from minidock.libcontainer import capabilities, cgroups, sync
 from minidock.libcontainer.config import Capabilities, Cgroup, Config, ExecConfig, Mount, Namespaces, Process, RootMount
 from minidock.libcontainer.container import InitProcess, Stdio, create
 from minidock.libcontainer.exec import create_exec
@@ -45,6 +45,12 @@ _APPLETS = (
     "pwd",
     "echo",
 )
+
+
+def execute(container: InitProcess) -> None:
+    """Let it become its command; returns when that has happened, as the shim sees it."""
+    container.tell(sync.GO)
+    container.sync.executed()
 
 
 class Box:
@@ -101,7 +107,7 @@ class Box:
             container = create(config, stdio)
             try:
                 container.ready()
-                container.go()
+                execute(container)
                 close_ours()
                 yield container, reader
             finally:
@@ -121,7 +127,7 @@ class Box:
             child = create_exec(request, stdio)
             try:
                 child.ready()
-                child.go()
+                execute(child)
                 close_ours()
                 text = _drain(reader)
                 code = child.wait()

@@ -13,7 +13,7 @@ from minidock.errors import CommandNotExecutable, CommandNotFound, StartError
 from minidock.libcontainer.config import Capabilities, Mount, Namespaces, Rlimit, TimeOffsets
 from minidock.libcontainer.container import Stdio, create
 from minidock.linux import trace
-from tests.linux.libcontainer.box import MOUNTS, Box, namespaces_of
+from tests.linux.libcontainer.box import MOUNTS, Box, execute, namespaces_of
 
 
 @pytest.mark.parametrize("kind", ["pid", "net", "ipc", "uts", "cgroup", "time"])
@@ -197,7 +197,7 @@ def test_a_terminal(box: Box) -> None:
     try:
         container.ready()
         _data, fds, _flags, _address = socket.recv_fds(ours, 1, 1)
-        container.go()
+        execute(container)
         os.write(fds[0], b"hello\n")
         output = b""
         try:
@@ -224,7 +224,7 @@ def test_the_trace_tells_every_step(box: Box) -> None:
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         container = create(box.config("true"), Stdio(null, null, null), tracer)
         container.ready()
-        container.go()
+        execute(container)
         container.wait()
         steps = container.trace()
         container.destroy()

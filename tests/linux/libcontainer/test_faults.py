@@ -15,7 +15,7 @@ from minidock.libcontainer import cgroups
 from minidock.libcontainer.config import Config, IdMap, Namespaces, TimeOffsets
 from minidock.libcontainer.container import Stdio, create
 from minidock.linux import trace
-from tests.linux.libcontainer.box import Box
+from tests.linux.libcontainer.box import Box, execute
 
 MAP = (IdMap(0, 100_000, 65_536),)
 
@@ -52,7 +52,7 @@ def _inside(config: Config, plan: trace.FaultPlan | None) -> Steps | None:
     try:
         container = create(config, Stdio(null, null, null), tracer)
         container.ready()
-        container.go()
+        execute(container)
         container.wait()
         lists = {"shim": tracer.dump(), "init": container.trace()}
         return {name: [n for n, step in enumerate(steps, 1) if not step["errno"]] for name, steps in lists.items()}
@@ -111,7 +111,7 @@ def test_a_killed_parent_takes_its_child_along(box: Box) -> None:
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         container = create(config, Stdio(null, null, null))
         container.ready()
-        container.go()
+        execute(container)
         os.write(writer, str(container.pid).encode())
         signal.pause()
     os.close(writer)

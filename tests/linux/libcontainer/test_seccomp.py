@@ -17,7 +17,7 @@ import pyseccomp
 import pytest
 
 from minidock.errors import InvalidParameter
-from minidock.libcontainer import capabilities, seccomp, seccomp_profile
+from minidock.libcontainer import capabilities, seccomp, seccomp_profile, seccomp_table
 from minidock.libcontainer.capabilities import DEFAULT
 from minidock.linux import security
 from tests import peers
@@ -147,7 +147,7 @@ def allowed(profile: seccomp_profile.Profile) -> set[str]:
 
 def test_name_by_name_as_packaged() -> None:
     packaged = allowed(seccomp_profile.parse(PACKAGED.read_text(), DEFAULT))
-    default = allowed(seccomp.default_profile(DEFAULT))
+    default = allowed(seccomp_table.default_profile(DEFAULT))
     assert packaged - default == set(ONLY_PACKAGED)
     assert default - packaged == set(ONLY_OURS)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, rm, start
 from minidock.daemon.engine import Engine
 from minidock.daemon.system.teardown import teardown
@@ -27,7 +28,7 @@ def instance(folder: Path, tar: bytes) -> Iterator[Path]:
     """The state root of an instance with busybox. Zygote, bridge and parent cgroup are there: they stay, and are no leak."""
     root = folder / "root"
     try:
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             install_busybox(engine, tar)
             for mode in ("none", "bridge"):
                 id = str(create.create(engine, {"Image": "busybox", "Cmd": ["true"]}, {"NetworkMode": mode})["Id"])
@@ -55,5 +56,5 @@ def own_root(tmp_path: Path, busybox_tar: bytes) -> Iterator[Path]:
 @pytest.fixture
 def engine(root: Path) -> Iterator[Engine]:
     """An engine on the file's instance."""
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         yield engine

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from minidock.daemon import open_engine
 from minidock.daemon.base.paths import Paths
 from minidock.daemon.engine import Engine
 
@@ -66,7 +67,7 @@ def settled(root: Path, before: Remains, patience: float = PATIENCE, ignore: Col
     """
     deadline = time.monotonic() + patience
     while True:
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             found = [line for line in differences(before, look(engine)) if line.partition(":")[0] not in ignore]
         if not found or time.monotonic() > deadline:
             return found

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, inspect, ps, rm, run, start, stop, wait
 from minidock.daemon.engine import Engine
 from minidock.errors import APIError
@@ -48,7 +49,7 @@ def at_once(root: Path, job: Callable[[Engine, int], None], count: int = PROCESS
 def _child(root: Path, job: Callable[[Engine, int], None], number: int, gate: int, writer: int) -> None:
     said = "ok"
     try:
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             os.read(gate, 1)
             job(engine, number)
     except APIError as error:
@@ -64,7 +65,7 @@ def make(engine: Engine, *command: str, name: str | None = None, mode: str = "no
 
 
 def look(root: Path) -> remains.Remains:
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         return remains.look(engine)
 
 
@@ -72,7 +73,7 @@ def test_one_name(root: Path) -> None:
     before = look(root)
     for _ in range(5):
         outcomes = at_once(root, lambda engine, _: make(engine, "true", name="wanted") and None)
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             (shown,) = ps.ps(engine, all=True)
             said = (
                 f'Conflict: Conflict. The container name "/wanted" is already in use by container "{shown["Id"]}". '
@@ -86,11 +87,11 @@ def test_one_name(root: Path) -> None:
 def test_start_by_all(root: Path) -> None:
     before = look(root)
     for _ in range(5):
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             id = make(engine, "sleep", "1000")
         outcomes = at_once(root, lambda engine, _, id=id: start.start(engine, id) and None)  # type: ignore[misc]
         assert sorted(outcomes) == ["", *["NotModified: container is already running"] * (PROCESSES - 1)]
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             assert inspect.inspect(engine, id)["State"]["Running"]
             rm.rm(engine, id, force=True)
     assert remains.settled(root, before) == []
@@ -98,13 +99,13 @@ def test_start_by_all(root: Path) -> None:
 
 def test_stop_by_all(root: Path) -> None:
     before = look(root)
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         id = make(engine, "sleep", "1000")
         start.start(engine, id)
     outcomes = at_once(root, lambda engine, _: stop.stop(engine, id, 0))
     assert "" in outcomes
     assert set(outcomes) <= {"", "NotModified: container is already stopped"}
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         assert inspect.inspect(engine, id)["State"]["ExitCode"] == 137
     outcomes = at_once(root, lambda engine, _: rm.rm(engine, id))
     assert outcomes.count("") == 1
@@ -118,7 +119,7 @@ def test_everything_at_once(root: Path) -> None:
     dice = random.Random(seed)
     allowed = ("NotModified", "ContainerNotFound", "Conflict")
     for _ in range(20):
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             make(engine, "sh", "-c", "sleep 0.05; exit 3", name="shared")
         verbs: list[Callable[[Engine], Any]] = [
             lambda engine: start.start(engine, "shared"),
@@ -131,7 +132,7 @@ def test_everything_at_once(root: Path) -> None:
         plan = [[dice.choice(verbs) for _ in range(4)] for _ in range(PROCESSES)]
         outcomes = at_once(root, lambda engine, number, plan=plan: each(engine, plan[number], allowed))  # type: ignore[misc]
         assert outcomes == [""] * PROCESSES, seed
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             for shown in ps.ps(engine, all=True):
                 rm.rm(engine, shown["Id"], force=True)
     assert remains.settled(root, before) == []
@@ -152,7 +153,7 @@ def test_engines_that_come_and_go(root: Path) -> None:
 
     def job(_engine: Engine, number: int) -> None:
         for turn in range(5):
-            with Engine(root) as engine:
+            with open_engine(root) as engine:
                 config = {"Image": "busybox", "Cmd": ["sh", "-c", f"exit {number + turn}"]}
                 mode = "bridge" if number % 2 else "none"
                 assert run.run(engine, config, {"NetworkMode": mode, "AutoRemove": True}).exit_code == number + turn
@@ -165,7 +166,7 @@ def test_addresses_are_given_once(root: Path) -> None:
     before = look(root)
     job = lambda engine, _: start.start(engine, make(engine, "sleep", "1000", mode="bridge")) and None  # noqa: E731
     assert at_once(root, job) == [""] * PROCESSES
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         ids = [shown["Id"] for shown in ps.ps(engine)]
         addresses = {inspect.inspect(engine, id)["NetworkSettings"]["IPAddress"] for id in ids}
         assert len(ids) == len(addresses) == PROCESSES and "" not in addresses
@@ -196,7 +197,7 @@ def test_waiting_for_what_is_removed_at_once(root: Path) -> None:
             assert wait.wait(engine, "brief", "removed", timeout=20)["StatusCode"] == 5
 
     for _ in range(5):
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             config = {"Image": "busybox", "Cmd": ["sh", "-c", "exit 5"]}
             create.create(engine, config, {"NetworkMode": "none", "AutoRemove": True}, "brief")
         outcomes = at_once(root, job)

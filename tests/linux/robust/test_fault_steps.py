@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from minidock import errors
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, inspect, kill, pause, ps, rename, restart, rm, run, start, unpause
 from minidock.daemon.containers import exec as exec_verb
 from minidock.daemon.engine import Engine
@@ -159,7 +160,7 @@ def kinds(steps: list[Step]) -> dict[Kind, list[int]]:
 
 def seen(root: Path, case: Case) -> dict[Kind, list[int]]:
     """The steps of an undisturbed run."""
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         subject = case.prepare(engine)
         with engine.trace() as steps:
             case.act(engine, subject)
@@ -202,11 +203,11 @@ def usable(engine: Engine, subject: str) -> None:
 
 def strike(root: Path, case: Case, plan: FaultPlan, name: str) -> tuple[bool, list[str]]:
     """Do the verb once with `plan`; whether it was felt, and what was left when all was cleaned up."""
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         before = remains.look(engine)
         subject = case.prepare(engine)
     felt = killed(root, case, plan, subject) if plan.kill and plan.process == "engine" else raised(root, case, plan, subject)
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         if subject:
             usable(engine, subject)
         case.clean(engine, subject)
@@ -216,7 +217,7 @@ def strike(root: Path, case: Case, plan: FaultPlan, name: str) -> tuple[bool, li
 
 def raised(root: Path, case: Case, plan: FaultPlan, subject: str) -> bool:
     """Here: whether an error came out of the verb."""
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         try:
             with engine.trace(plan):
                 case.act(engine, subject)
@@ -230,7 +231,7 @@ def killed(root: Path, case: Case, plan: FaultPlan, subject: str) -> bool:
     pid = os.fork()
     if pid == 0:
         try:
-            with Engine(root, reconcile=False) as engine, engine.trace(plan):
+            with Engine(root) as engine, engine.trace(plan):
                 case.act(engine, subject)
         finally:
             os._exit(1)

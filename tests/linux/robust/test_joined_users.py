@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from minidock import errors
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, inspect, rm, run, start
 from minidock.daemon.engine import Engine
 from tests.linux.robust import remains
@@ -19,7 +20,7 @@ LOOK = "readlink /proc/self/ns/user; cat /proc/self/uid_map"
 
 @pytest.fixture
 def remapping(root: Path) -> Iterator[Engine]:
-    with Engine(root, userns_remap="default") as engine:
+    with open_engine(root, userns_remap="default") as engine:
         yield engine
 
 

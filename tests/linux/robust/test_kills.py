@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from minidock import errors
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, inspect, kill, logs, pause, ps, rm, run, start, stop, wait
 from minidock.daemon.containers import exec as exec_verb
 from minidock.daemon.engine import Engine
@@ -70,7 +71,7 @@ def killed(pid: int) -> None:
 
 def test_the_notebook_kernel(root: Path) -> None:
     environment = {**os.environ, "MINIDOCK_ROOT": str(root)}
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         before = remains.look(engine)
     kernel = subprocess.Popen([sys.executable, "-c", NOTEBOOK], env=environment, stdout=subprocess.PIPE, text=True)
     assert kernel.stdout
@@ -78,7 +79,7 @@ def test_the_notebook_kernel(root: Path) -> None:
         ids = kernel.stdout.readline().split()
     kernel.kill()
     kernel.wait()
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         for id, code in zip(ids, (3, 4), strict=True):
             assert wait.wait(engine, id, timeout=20)["StatusCode"] == code
             assert printed(engine, id) == ["begin", "end"]
@@ -88,7 +89,7 @@ def test_the_notebook_kernel(root: Path) -> None:
 
 def test_the_session_that_started_it(root: Path) -> None:
     """A login shell on a pty: the pty is closed, and the whole session gets SIGKILL."""
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         before = remains.look(engine)
     pid, master = pty.fork()
     if pid == 0:
@@ -104,7 +105,7 @@ def test_the_session_that_started_it(root: Path) -> None:
         if entry.name.isdigit() and remains.read(f"{entry}/stat").rpartition(")")[2].split()[3:4] == [str(session)]:
             os.kill(int(entry.name), signal.SIGKILL)
     os.waitpid(pid, 0)
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         assert wait.wait(engine, "survivor", timeout=20)["StatusCode"] == 5
         assert printed(engine, "survivor") == ["alive"]
         rm.rm(engine, "survivor")
@@ -119,7 +120,7 @@ def called(engine: Engine, name: str) -> list[int]:
 
 @pytest.mark.parametrize("who", ["zygote", "keeper", "spare"])
 def test_the_zygote_and_its_helpers(own_root: Path, who: str) -> None:
-    engine = Engine(own_root)
+    engine = open_engine(own_root)
     before = remains.look(engine)
     id = started(engine, "sh", "-c", "echo begin; read x; echo $x; exit 6", name="fed")
     rm.rm(engine, id, force=True)
@@ -142,7 +143,7 @@ def test_the_zygote_and_its_helpers(own_root: Path, who: str) -> None:
 
 def test_a_start_after_the_zygotes_death(own_root: Path) -> None:
     """Its spare dies a moment later, and may still be at the socket: who meets it asks the next one."""
-    engine = Engine(own_root)
+    engine = open_engine(own_root)
     before = remains.look(engine)
     for _ in range(25):
         for pid in engine.execdriver.versions().values():  # type: ignore[attr-defined]
@@ -156,7 +157,7 @@ def test_a_start_after_the_zygotes_death(own_root: Path) -> None:
 
 def test_the_zygote_during_starts(own_root: Path) -> None:
     """Killed at any moment while containers are started: a start works, or fails as one SystemFault and leaves nothing."""
-    with Engine(own_root) as engine:
+    with open_engine(own_root) as engine:
         before = remains.look(engine)
         stopping = threading.Event()
         moments = random.Random(4)
@@ -188,7 +189,7 @@ def test_the_zygote_during_starts(own_root: Path) -> None:
 @pytest.mark.parametrize("state", ["running", "paused", "other user", "remapped"])
 def test_the_shim(root: Path, state: str) -> None:
     """The container ends with it, also where the kernel forgot that it should; the end is written down, nothing is left."""
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         before = remains.look(engine)
         # su is a change of user: it clears PR_SET_PDEATHSIG, which is how the kernel would have ended the container
         command = ("su", "nobody", "-s", "/bin/sh", "-c", "sleep 1000") if state == "other user" else ("sleep", "1000")
@@ -200,7 +201,7 @@ def test_the_shim(root: Path, state: str) -> None:
             pause.pause(engine, id)
         engine.exits.close()  # nobody watches: the next engine has to see it
     killed(record["shim_pid"])
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         assert wait.wait(engine, id, timeout=20)["StatusCode"] == 137
         assert inspect.inspect(engine, id)["State"]["Status"] == "exited"
         assert not Path(f"/proc/{record['pid']}").exists() or remains.read(f"/proc/{record['pid']}/stat").split()[2] == "Z"
@@ -254,7 +255,7 @@ def test_the_command_at_any_moment(root: Path) -> None:
     """`minidock run` killed after a random time, 16 times: what is left is a whole container or none."""
     seed = 20150331
     moments = random.Random(seed)
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         before = remains.look(engine)
     environment = {**os.environ, "MINIDOCK_ROOT": str(root)}
     null = subprocess.DEVNULL
@@ -263,7 +264,7 @@ def test_the_command_at_any_moment(root: Path) -> None:
         with subprocess.Popen(command, env=environment, stdin=null, stdout=null, stderr=null) as process:
             time.sleep(moments.uniform(0.05, 0.35))  # the moment is the test's subject; nothing is waited for
             process.kill()
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             if not ps.ps(engine, all=True):
                 continue
             assert [shown["Names"] for shown in ps.ps(engine, all=True)] == [["/random"]], seed
@@ -276,7 +277,7 @@ def test_the_command_at_any_moment(root: Path) -> None:
 
 def test_an_engine_closed_twice(root: Path) -> None:
     """The second close must not write to, or close, what has the number of a closed descriptor by then."""
-    engine = Engine(root)
+    engine = open_engine(root)
     rm.rm(engine, started(engine, "sleep", "1000"), force=True)
     engine.close()
     with ExitStack() as stack:
@@ -290,7 +291,7 @@ def test_an_exec_outlives_its_client(engine: Engine) -> None:
     exec_id = exec_verb.exec_create(engine, id, {"Cmd": ["sh", "-c", "sleep 0.5; echo done > /done; exit 8"]})["Id"]
     pid = os.fork()
     if pid == 0:
-        with Engine(engine.paths.root, reconcile=False) as other:
+        with Engine(engine.paths.root) as other:
             exec_verb.exec_start(other, exec_id, detach=True)
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -305,12 +306,12 @@ def test_a_zygote_that_sees_other_mounts(own_root: Path) -> None:
     unified = next((tree.mountpoint for tree in cgroups.hierarchies() if tree.version == 2), None)
     away = f"umount {unified}" if unified else "umount /sys/fs/cgroup/pids"
     script = f"{away} && exec {MINIDOCK} run --rm --net=none busybox true"
-    with Engine(own_root) as engine:
+    with open_engine(own_root) as engine:
         engine.execdriver.stop_zygote()  # type: ignore[attr-defined]
         before = remains.look(engine)
     environment = {**os.environ, "MINIDOCK_ROOT": str(own_root)}
     subprocess.run(["unshare", "-m", "sh", "-c", script], env=environment, check=True)
-    with Engine(own_root) as engine:
+    with open_engine(own_root) as engine:
         result = run.run(engine, {"Image": "busybox", "Cmd": ["true"]}, {"NetworkMode": "none", "AutoRemove": True})
         assert result.exit_code == 0
     assert remains.settled(own_root, before, ignore=("fds",)) == []

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, inspect, kill, rm, run, start, update, wait
 from minidock.daemon.engine import Engine
 from minidock.daemon.record import records
@@ -52,7 +53,7 @@ def usable(engine: Engine) -> None:
 
 
 def test_a_fork_bomb_and_a_memory_hog_side_by_side(root: Path) -> None:
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         before = remains.look(engine)
         tight = {"PidsLimit": 100, "Memory": 32 * MB, "MemorySwap": 32 * MB, "CpuShares": 10}
         bomb, hog = started(engine, "sh", "-c", BOMB, **tight), started(engine, "sh", "-c", HOG, **tight)
@@ -90,7 +91,7 @@ def ceiling(engine: Engine, room: int) -> Iterator[None]:
 
 def test_a_hog_without_any_limit(root: Path) -> None:
     """The instance's ceiling is above it: the hog is the victim, not the shims, not the engine, not its neighbour."""
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         before = remains.look(engine)
         calm = started(engine, "sleep", "1000")
         shims = set(called(engine, "minidock-shim"))
@@ -150,7 +151,7 @@ LIMITED = {
 
 def moments(root: Path, case: Case) -> list[FaultPlan]:
     """Every step on a cgroup of ours: its making, each file that is written, its removal."""
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         subject = case.prepare(engine)
         with engine.trace() as steps:
             case.act(engine, subject)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.daemon.engine import Engine
+from minidock.daemon import open_engine
 from minidock.daemon.system.teardown import teardown
 from minidock.linux import mount
 from tests.linux.daemon.conftest import install_busybox
@@ -28,7 +28,7 @@ class Machine:
 
     def __init__(self, root: Path, tar: bytes) -> None:
         self.root = root
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             install_busybox(engine, tar)
 
     def __call__(self, *args: str, lacking: str = "true", prepare: Callable[[], None] | None = None, **env: str) -> Result:
@@ -48,7 +48,7 @@ class Machine:
         return self("run", "--rm", *options, "busybox", "echo", "hello", lacking=lacking, **env)
 
     def look(self) -> remains.Remains:
-        with Engine(self.root) as engine:
+        with open_engine(self.root) as engine:
             return remains.look(engine)
 
 
@@ -227,7 +227,7 @@ def test_no_memory_for_the_engine(machine: Machine) -> None:
 def test_no_memory_for_the_instance(machine: Machine) -> None:
     """The instance's own ceiling is reached: whoever is killed, one line says so, and with room all works again."""
     works(machine.run("--net=none"))
-    with Engine(machine.root) as engine:
+    with open_engine(machine.root) as engine:
         group = Path("/sys/fs/cgroup/memory") / engine.paths.instance
     before = machine.look()
     ceiling = (group / "memory.limit_in_bytes").read_text()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, logs, rm, run, start, wait
 from minidock.daemon.engine import Engine
 from tests.linux.robust import remains
@@ -35,7 +36,7 @@ def kept(engine: Engine, number: int, mode: str = "none") -> None:
 
 
 def in_a_row(root: Path, count: int) -> None:
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         kept(engine, 0, "bridge")
         before = remains.look(engine)
         for number in range(count):
@@ -46,7 +47,7 @@ def in_a_row(root: Path, count: int) -> None:
 
 
 def at_once(root: Path, count: int) -> None:
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         kept(engine, 0, "bridge")
         before = remains.look(engine)
         failures: list[str] = []

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from minidock.daemon import open_engine
 from minidock.daemon.base import timestamps
 from minidock.daemon.containers import create, inspect, logs, rm, start, stop
 from minidock.daemon.engine import Engine
@@ -21,7 +22,7 @@ from tests.linux.robust import remains
 def launched(root: Path, *command: str, volumes: bool = False, **host: Any) -> str:
     """Started by an engine that is gone when this returns."""
     config = {"Image": "busybox", "Cmd": list(command), "Volumes": {"/data": {}} if volumes else {}}
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         id = str(create.create(engine, config, {"NetworkMode": "none", **host})["Id"])
         start.start(engine, id)
     return id
@@ -33,25 +34,25 @@ def policy(name: str, most: int = 0) -> dict[str, Any]:
 
 def shown(root: Path, id: str) -> dict[str, Any]:
     """inspect, by an engine that repairs nothing."""
-    with Engine(root, reconcile=False) as engine:
+    with Engine(root) as engine:
         return inspect.inspect(engine, id)
 
 
 def starts(root: Path, id: str) -> list[float]:
     """When each run printed its line, in seconds."""
-    with Engine(root, reconcile=False) as engine:
+    with Engine(root) as engine:
         lines = b"".join(data for _stream, data in logs.logs(engine, id, timestamps=True)).decode().splitlines()
     return [timestamps.to_ns(line.split()[0]) / 1e9 for line in lines]
 
 
 @pytest.fixture
 def before(root: Path) -> remains.Remains:
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         return remains.look(engine)
 
 
 def remove(root: Path, id: str, before: remains.Remains) -> None:
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         rm.rm(engine, id, force=True, volumes=True)
     assert remains.settled(root, before) == []
 
@@ -77,7 +78,7 @@ def test_on_failure_and_success(root: Path, before: remains.Remains) -> None:
 
 
 def root_run(root: Path) -> Path:
-    with Engine(root, reconcile=False) as engine:
+    with Engine(root) as engine:
         return engine.paths.run
 
 
@@ -85,11 +86,11 @@ def root_run(root: Path) -> Path:
 def test_until_stopped(root: Path, before: remains.Remains, name: str) -> None:
     id = launched(root, "sh", "-c", "echo x; exit 0", **policy(name))
     remains.eventually(lambda: len(starts(root, id)) >= 3, "a third run")
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         stop.stop(engine, id, 0)
         assert inspect.inspect(engine, id)["State"]["Status"] == "exited"
     runs = len(starts(root, id))
-    with Engine(root):
+    with open_engine(root):
         pass
     assert shown(root, id)["State"]["Running"] is False
     assert len(starts(root, id)) == runs
@@ -101,7 +102,7 @@ def test_called_off_during_the_backoff(root: Path, before: remains.Remains, verb
     """After four runs the wait is 0.8 s: the verb does not sit it out, and no further run comes."""
     id = launched(root, "sh", "-c", "echo x; exit 1", **policy("always"))
     remains.eventually(lambda: len(starts(root, id)) == 4 and shown(root, id)["State"]["Restarting"], "the fourth wait")
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         begin = time.monotonic()
         stop.stop(engine, id, 0) if verb == "stop" else rm.rm(engine, id, force=True)
         took = time.monotonic() - begin
@@ -122,10 +123,10 @@ def test_rm_of_a_detached_one(root: Path, before: remains.Remains) -> None:
         binds = [f"{gate}:/gate"]
         id = launched(root, "cat", "/gate", volumes=True, NetworkMode="bridge", AutoRemove=True, Binds=binds)
         assert shown(root, id)["NetworkSettings"]["IPAddress"]
-        with Engine(root, reconcile=False) as engine:
+        with Engine(root) as engine:
             assert remains.differences(before, remains.look(engine)) != []
         threading.Thread(target=lambda: gate.write_text("go")).start()
-        with Engine(root, reconcile=False) as engine:
+        with Engine(root) as engine:
             remains.eventually(lambda: not remains.differences(before, remains.look(engine)), "nothing is left of it")
             with pytest.raises(ContainerNotFound):
                 inspect.inspect(engine, id)
@@ -140,12 +141,12 @@ def test_a_killed_after_exit_entry(root: Path, before: remains.Remains) -> None:
     waiting = [
         int(entry.name)
         for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and f"after_exit\0{root}\0{id}" in remains.read(f"{entry}/cmdline")
+        if entry.name.isdigit() and f"exits.entry\0{root}\0{id}" in remains.read(f"{entry}/cmdline")
     ]
     assert waiting
     for pid in waiting:
         os.kill(pid, 9)
-    with Engine(root):
+    with open_engine(root):
         pass
     remains.eventually(lambda: len(starts(root, id)) > 3, "the next run")
     remove(root, id, before)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, export, rm, run
-from minidock.daemon.engine import Engine
 from minidock.daemon.system.teardown import teardown
 from minidock.graph import bootstrap
 from tests import peers
@@ -37,7 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An instance with the base images; its zygote is there from here on."""
     root = tmp_path_factory.mktemp("security") / "root"
     try:
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             bootstrap.bootstrap(engine.images, lambda _line: None)
             run.run(engine, {"Image": "busybox", "Cmd": ["true"]}, {"NetworkMode": "none", "AutoRemove": True})
         yield root
@@ -51,7 +51,7 @@ def ours(root: Path) -> Callable[..., Answers]:
 
     def probe(**host_config: Any) -> Answers:
         host = {"NetworkMode": "none", "AutoRemove": True, **host_config}
-        with Engine(root) as engine:
+        with open_engine(root) as engine:
             result = run.run(engine, {"Image": "lab", "Cmd": command("self")}, host)
         assert result.exit_code == 0, result.stderr
         return dict(json.loads(result.output))
@@ -68,7 +68,7 @@ def dockerd(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pe
                 ["docker", "-H", docker.host, "import", "-c", "CMD [\"sh\"]", "-", image],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
             )  # fmt: skip
-            with Engine(root) as engine, importing:
+            with open_engine(root) as engine, importing:
                 assert importing.stdin
                 id = create.create(engine, {"Image": image, "Cmd": ["true"]}, {"NetworkMode": "none"})["Id"]
                 for piece in export.export(engine, id):

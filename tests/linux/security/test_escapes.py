@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, exec, rm, run, start
 from minidock.daemon.engine import Engine
 from minidock.errors import MinidockError
@@ -23,7 +24,7 @@ HOST = {"NetworkMode": "none", "AutoRemove": True}
 
 @pytest.fixture
 def engine(root: Path) -> Iterator[Engine]:
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         yield engine
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, exec, rm, start
 from minidock.daemon.engine import Engine
 from tests.linux.security.compare import Difference, differences
@@ -91,7 +92,7 @@ def test_a_user_namespace_is_stricter(ours: Callable[..., Answers], theirs: Answ
 
 
 def test_an_execd_process_is_held_as_the_container_is(root: Path, ours: Callable[..., Answers]) -> None:
-    with Engine(root) as engine:
+    with open_engine(root) as engine:
         sleeper = {"Image": "lab", "Cmd": ["sleep", "1000"]}
         id = create.create(engine, sleeper, {"NetworkMode": "none"})["Id"]
         try:

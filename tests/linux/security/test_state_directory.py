@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from minidock.daemon import open_engine
 from minidock.daemon.containers import create, rm, run
-from minidock.daemon.engine import Engine
 from minidock.daemon.system.teardown import teardown
 from minidock.errors import SystemFault
 from minidock.graph import bootstrap
@@ -37,7 +37,7 @@ def minidock(root: Path, **options: int) -> subprocess.CompletedProcess[str]:
 
 
 def test_nobody_else_gets_in(place: Path) -> None:
-    with Engine(place) as engine:
+    with open_engine(place) as engine:
         bootstrap.bootstrap(engine.images, lambda _line: None)
         run.run(engine, {"Image": "busybox", "Cmd": ["true"]}, {"NetworkMode": "none"})
         for top in (engine.paths.root, engine.paths.run):
@@ -69,10 +69,10 @@ def test_another_user_is_told_in_one_line(place: Path) -> None:
 def test_an_open_directory_is_closed(place: Path) -> None:
     place.mkdir()
     place.chmod(0o777)
-    with Engine(place):
+    with open_engine(place):
         assert stat.S_IMODE(place.stat().st_mode) == 0o700
     place.chmod(0o755)  # one with state in it is closed again
-    with Engine(place) as engine:
+    with open_engine(place) as engine:
         assert engine.links
         assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
@@ -122,7 +122,7 @@ def a_file(place: Path) -> None:
 def test_what_others_had_a_hand_in_is_refused(place: Path, prepare: Callable[[Path], None], words: str) -> None:
     prepare(place)
     before = snapshot(place.parent)
-    with pytest.raises(SystemFault, match=words), Engine(place):
+    with pytest.raises(SystemFault, match=words), open_engine(place):
         pass
     result = minidock(place)
     assert result.returncode != 0
@@ -140,10 +140,10 @@ def test_a_container_of_another_root_is_none_of_ours(place: Path, tmp_path: Path
     """A name or id is never a path: no way out of the containers' folder by dots and slashes."""
     other = tmp_path / "other"
     try:
-        with Engine(other) as engine:
+        with open_engine(other) as engine:
             bootstrap.bootstrap(engine.images, lambda _line: None)
             id = create.create(engine, {"Image": "busybox"}, {"NetworkMode": "none"})["Id"]
-        with Engine(place) as engine:
+        with open_engine(place) as engine:
             for ref in (
                 f"../../other/containers/{id}",
                 f"../../other/containers/{id}/",

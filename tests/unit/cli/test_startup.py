@@ -1,7 +1,14 @@
 """What a command does not load, because it would have to wait for it."""
 
+import os
+import stat
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from minidock.cli import launcher
 
 # What `stats --no-stream` loads before its first sample, from the outside in.
 FIRST_SAMPLE = (
@@ -54,3 +61,34 @@ def test_the_launcher_prints_everything_and_ends_with_the_exit_code() -> None:
         assert done.returncode == exit_code
         assert done.stdout.startswith(out)
         assert bool(done.stderr) == bool(exit_code)
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """``minidock`` as `install` writes it, beside a Python that is a link to ours."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    os.symlink(os.path.realpath("/proc/self/exe"), tmp_path / "python")
+    path = launcher.install()
+    assert path == str(tmp_path / "minidock") and stat.S_IMODE(os.stat(path).st_mode) == 0o755
+    assert sorted(os.listdir(tmp_path)) == ["minidock", "python"]
+    return path
+
+
+def test_the_installed_command_runs_anywhere_and_without_an_environment(command: str) -> None:
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, cwd="/", env={})
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("minidock version")
+
+
+def test_modules_in_the_working_directory_or_named_by_the_environment_are_not_loaded(command: str, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for name in ("minidock", "gc", "json", "sitecustomize"):
+        (folder / f"{name}.py").write_text("raise SystemExit(f'{__name__} of the working directory')")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, cwd=folder, env={"PYTHONPATH": str(folder)})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_installed_command_finds_docker_py_which_is_not_ours(command: str, tmp_path: Path) -> None:
+    done = subprocess.run([command, "-H", f"unix://{tmp_path}/nobody.sock", "ps"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Cannot connect to the daemon at unix://{tmp_path}/nobody.sock. Is it running?")

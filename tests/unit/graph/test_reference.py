@@ -26,7 +26,7 @@ DIGEST = "sha256:" + "a" * 64
         ("localhost:5000/x:y", "localhost:5000/x:y"),
         ("registry.example.org/a/b/c", "registry.example.org/a/b/c:latest"),
         ("[::1]:5000/x", "[::1]:5000/x:latest"),
-        ("Registry/x", "Registry/x:latest"),  # a capital letter makes it a domain
+        ("Registry.example/x", "Registry.example/x:latest"),
         (f"busybox@{DIGEST}", f"busybox@{DIGEST}"),
         (f"busybox:1@{DIGEST}", f"busybox:1@{DIGEST}"),
         ("a__b--c.d", "a__b--c.d:latest"),
@@ -57,6 +57,7 @@ def test_familiar_names(text: str, familiar: str) -> None:
         ("busybox@sha256:abc", "invalid reference format"),
         ("../etc", "invalid reference format"),
         ("BusyBox", "invalid reference format: repository name must be lowercase"),
+        ("UP/x:1", "invalid reference format: repository name must be lowercase"),
         ("alice/Tools:x", "invalid reference format: repository name must be lowercase"),
         ("a" * 64, f"invalid repository name ({'a' * 64}), cannot specify 64-byte hexadecimal strings"),
         ("x" * 260, "repository name must not be more than 255 characters"),

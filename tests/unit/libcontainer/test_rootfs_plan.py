@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from minidock.libcontainer import rootfs
 from minidock.libcontainer.config import Cgroup, Config, Device, Mount, Namespaces, Process, RootMount
-from minidock.libcontainer.operations import MakeDevices, Mask, MountFs, PivotRoot, ReadOnlyRoot, SetPropagation, ShowCgroups
+from minidock.libcontainer.nodes import MakeDevices
+from minidock.libcontainer.operations import Mask, MountFs, PivotRoot, ReadOnlyRoot, SetPropagation, ShowCgroups
 
 DEV = Mount("/dev", "tmpfs", "tmpfs", ("mode=755",))
 ROOT = RootMount("overlay", ("/l",), "/u", "/w")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidock.errors import InvalidParameter
-from minidock.libcontainer import seccomp, seccomp_compile, seccomp_profile, seccomp_table
+from minidock.libcontainer import seccomp_compile, seccomp_profile, seccomp_table
 from minidock.libcontainer.capabilities import ALL, DEFAULT
 from minidock.libcontainer.seccomp_profile import Condition, Profile, Rule, parse
 from tests.unit.libcontainer.bpf import AARCH64, I386, X32_BIT, X86_64, run
@@ -158,7 +158,7 @@ def compiled(profile: Profile) -> bytes:
 
 @pytest.fixture(scope="module")
 def default() -> bytes:
-    return compiled(seccomp.default_profile(DEFAULT))
+    return compiled(seccomp_table.default_profile(DEFAULT))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_the_program_on_each_architecture(default: bytes, arch: int, number: int
 
 
 def test_more_capabilities_more_calls() -> None:
-    program = compiled(seccomp.default_profile((*DEFAULT, "SYS_ADMIN")))
+    program = compiled(seccomp_table.default_profile((*DEFAULT, "SYS_ADMIN")))
     assert [run(program, X86_64, n) for n in (165, 435, 272)] == [ALLOW] * 3  # mount clone3 unshare
     assert run(program, X86_64, 56, (0x10000011,)) == ALLOW
 

@@ -140,14 +140,3 @@ def test_appends_to_what_is_there(tmp_path) -> None:
         log.close()
         log.close()
     assert [e["log"] for e in read(tmp_path / "log")] == ["one\n", "two\n"]
-
-
-def test_reopen_goes_on_in_a_new_file(tmp_path) -> None:
-    log = JSONFile(str(tmp_path / "log"))
-    log.write("stdout", b"one\n")
-    os.rename(tmp_path / "log", tmp_path / "moved")
-    log.reopen()
-    log.write("stdout", b"two\n")
-    log.close()
-    assert [e["log"] for e in read(tmp_path / "moved")] == ["one\n"]
-    assert [e["log"] for e in read(tmp_path / "log")] == ["two\n"]
