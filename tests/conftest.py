@@ -6,11 +6,12 @@ import gc
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from tests import leaks
+from tests import closing, leaks
 
 # CI runs the same examples each time; a developer's run looks for new ones.
 settings.register_profile("ci", derandomize=True, deadline=None)
@@ -26,6 +27,11 @@ REASONS: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
     "--all": lambda: False,
 }
+
+
+RUN = pytest.StashKey[closing.Run]()
+CLAIMED = pytest.StashKey[set[str]]()
+FOLDER = pytest.StashKey[Path]()
 
 
 def _read(path: str) -> str:
@@ -49,6 +55,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--all"):
         REASONS["--all"] = lambda: True
+    if REASONS["root"]():
+        leaks.watch_instances()
+        if not hasattr(config, "workerinput"):  # the run, not one of its workers
+            run = config.stash[RUN] = closing.Run()
+            os.environ[closing.VARIABLE] = run.mark
+            config.stash[CLAIMED] = set()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A worker of the run has ended: what was its, is the run's to look for."""
+    if CLAIMED in node.config.stash:
+        node.config.stash[CLAIMED].update(getattr(node, "workeroutput", {}).get("claimed", ()))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The whole machine, before and after: what is left counts as an error."""
+    mine = {leaks.label(), *leaks.claimed()}
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["claimed"] = sorted(mine)
+    if RUN not in session.config.stash:
+        return
+    folders = [str(session.config.stash[FOLDER])] if FOLDER in session.config.stash else []
+    left = session.config.stash[RUN].end(mine | session.config.stash[CLAIMED], folders)
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    if left:
+        name, text = "the whole machine, before and after", "left behind:\n  " + "\n  ".join(left)
+        report = pytest.TestReport(name, ("tests", None, name), {}, "failed", text, "teardown")
+        reporter.stats.setdefault("error", []).append(report)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -91,9 +128,16 @@ def _kernel_test(item: pytest.FixtureRequest) -> bool:
     return item.path.relative_to(Path(__file__).parent).parts[0] in ("linux", "cli", "notebooks")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is mounted below the temporary folder of this process is this process's."""
+    folder = request.config.stash[FOLDER] = tmp_path_factory.getbasetemp()
+    leaks.claim_folder(folder)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After every kernel test: no mount, link, rule, cgroup, process, descriptor or file that was not there before."""
+    """After every kernel test: no mount, link, rule, cgroup, process, descriptor or file of ours that was not there before."""
     if not _kernel_test(request):
         yield
         return

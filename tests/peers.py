@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,23 +38,24 @@ class Dockerd:
 
 @contextmanager
 def dockerd(directory: Path, *, bridge: bool = False, timeout: float = 60.0) -> Iterator[Dockerd]:
-    """Run a dockerd with everything below `directory` (short enough for a socket's path: 107 bytes).
+    """Run a dockerd with its data and its log below `directory`.
 
     With `bridge`, it has docker0 and its iptables rules in its own network namespace; else containers can have the
     networks none and host (which is that namespace). Raises RuntimeError with the log's end when it does not come up.
     """
-    name = f"peer-{os.getpid()}"
-    socket, log = directory / "d.sock", directory / "dockerd.log"
+    name = f"minidock-test-{os.getpid()}-{secrets.token_hex(4)}"  # the leak check knows it as this process's
+    run = Path(tempfile.mkdtemp(prefix="peer-"))  # short: containerd's sockets lie in it, whose paths have 107 bytes
+    socket, log = run / "d.sock", directory / "dockerd.log"
     network = ["--bip=10.213.0.1/24"] if bridge else ["--bridge=none", "--iptables=false", "--ip6tables=false"]
     command = [
         *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation=private"),
         *("sh", "-c", 'ip link set lo up; exec dockerd "$@"', "dockerd"),
-        *(f"--data-root={directory}/data", f"--exec-root={directory}/exec", f"--pidfile={directory}/pid"),
+        *(f"--data-root={directory}/data", f"--exec-root={run}/exec", f"--pidfile={run}/pid"),
         *(f"--host=unix://{socket}", f"--cgroup-parent=/{name}", "--storage-driver=overlay2", *network),
     ]
     with ExitStack() as undo:
         undo.callback(shutil.rmtree, directory / "data", ignore_errors=True)
-        undo.callback(shutil.rmtree, directory / "exec", ignore_errors=True)
+        undo.callback(shutil.rmtree, run, ignore_errors=True)
         undo.callback(_remove_cgroups, name)
         with log.open("wb") as out:
             process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)

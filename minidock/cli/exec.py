@@ -63,7 +63,9 @@ def _foreground(context: Context, id: str, parsed: Parsed, stdin: bool) -> int:
         # A daemon has the exit on record when it closes the stream; here the stream is the shim's, and ends a little sooner.
         from minidock import daemon
 
-        return daemon.exec_wait(api.engine, id)
+        code = daemon.exec_wait(api.engine, id)
+        daemon.exec_forget(api.engine, id)
+        return code
     return int(api.exec_inspect(id)["ExitCode"] or 0)
 
 

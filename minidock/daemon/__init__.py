@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from minidock.daemon.containers.attach import attach as attach
     from minidock.daemon.containers.create import create as create
     from minidock.daemon.containers.exec import exec_create as exec_create
+    from minidock.daemon.containers.exec import exec_forget as exec_forget
     from minidock.daemon.containers.exec import exec_inspect as exec_inspect
     from minidock.daemon.containers.exec import exec_resize as exec_resize
     from minidock.daemon.containers.exec import exec_start as exec_start
@@ -95,6 +96,7 @@ _PLAN = {
     "export": "containers.export",
     "exec_create": "containers.exec",
     "exec_start": "containers.exec",
+    "exec_forget": "containers.exec",
     "exec_inspect": "containers.exec",
     "exec_resize": "containers.exec",
     "exec_wait": "containers.exec",

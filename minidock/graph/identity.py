@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 
 from minidock.errors import InvalidParameter
+from minidock.sha256 import sha256
 
 PREFIX = "sha256:"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -14,7 +14,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 def digest(data: bytes) -> str:
     """The digest of some bytes."""
-    return PREFIX + hashlib.sha256(data).hexdigest()
+    return PREFIX + sha256(data).hexdigest()
 
 
 def checked(text: str) -> str:

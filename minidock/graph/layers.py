@@ -5,15 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minidock.errors import InvalidParameter, NotFound
-from minidock.graph import archive, identity
-from minidock.graph.archive.reader import Readable
+from minidock.frozen import Frozen
+from minidock.graph import identity
 from minidock.graph.lease import Lease
 from minidock.graphdriver import GraphDriver
 from minidock.graphdriver.overlay import fault
@@ -21,13 +20,15 @@ from minidock.graphdriver.scratch import Scratch
 from minidock.linux.files import write_atomic
 from minidock.linux.trace import step
 
+if TYPE_CHECKING:
+    from minidock.graph.archive.reader import Readable
+
 Lock = Callable[[], AbstractContextManager[None]]
 
 MAX_DEPTH = 125  # layers of one image: docker's maxLayerDepth
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(Frozen):
     """One layer: `cache_id` is the driver's name for it; `size` the bytes of its regular files; `depth` is 1 for a base."""
 
     chain_id: str
@@ -76,14 +77,18 @@ class LayerStore:
         depth = below.depth + 1 if below else 1
         if depth > MAX_DEPTH:
             raise InvalidParameter("max depth exceeded")
-        cache_id = secrets.token_hex(32)
+        from minidock.graph import archive  # tarfile and all compressions: most who ask for a layer unpack none
+
+        cache_id = os.urandom(32).hex()
         stream = archive.TarStream(tar)
         with ExitStack() as undo:
             lease.cache(cache_id)
             undo.callback(self._driver.remove, cache_id)
             tree = self._driver.create(cache_id, below.cache_id if below else None)
             with step("extract layer", cache_id):
-                done = archive.extract(stream, tree, whiteouts=self._whiteouts(cache_id), devices=True)
+                overlay = self._driver.root(cache_id).kind == "overlay"
+                whiteouts = archive.Whiteouts.OVERLAY if overlay else archive.Whiteouts.APPLY
+                done = archive.extract(stream, tree, whiteouts=whiteouts, devices=True)
                 digest = stream.finish()
             if diff_id and digest != diff_id:
                 raise InvalidParameter(f"layer content does not match its digest: expected {diff_id}, got {digest}")
@@ -100,15 +105,11 @@ class LayerStore:
             lease.chain(chain_id)
             return self.get(chain_id) if self.exists(chain_id) else None
 
-    def _whiteouts(self, cache_id: str) -> archive.Whiteouts:
-        overlay = self._driver.root(cache_id).kind == "overlay"
-        return archive.Whiteouts.OVERLAY if overlay else archive.Whiteouts.APPLY
-
     def _publish(self, layer: Layer) -> bool:
         """Make the layer visible under its ChainID, whole; False if somebody else was first."""
         with fault("register layer", layer.chain_id), ExitStack() as undo:
             half = undo.enter_context(self._scratch.directory("layer"))
-            write_atomic(half / "layer.json", json.dumps(asdict(layer)))
+            write_atomic(half / "layer.json", json.dumps(vars(layer)))
             with step("register layer", layer.chain_id):
                 try:
                     os.rename(half, self._path(layer.chain_id))

@@ -16,9 +16,9 @@ See github.com/distribution/reference (regexp.go, normalize.go).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 
 from minidock.errors import InvalidParameter
+from minidock.frozen import Frozen
 
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
@@ -36,8 +36,7 @@ _FULL_ID = re.compile(r"[0-9a-f]{64}")
 _TAG_ONLY = re.compile(_TAG)
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(Frozen):
     """A parsed reference, complete: domain and ``library/`` are filled in; tag and digest are "" when not given."""
 
     domain: str
@@ -58,7 +57,7 @@ class Reference:
 
     def tagged(self) -> Reference:
         """The same with ``:latest`` when neither tag nor digest was given."""
-        return self if self.tag or self.digest else replace(self, tag=DEFAULT_TAG)
+        return self if self.tag or self.digest else self.replace(tag=DEFAULT_TAG)
 
 
 def parse(text: str) -> Reference:
@@ -96,7 +95,7 @@ def for_tagging(repository: str, tag: str = "") -> str:
     if tag:
         if not _TAG_ONLY.fullmatch(tag):
             raise InvalidParameter("invalid tag format")
-        reference = replace(reference, tag=tag)
+        reference = reference.replace(tag=tag)
     if str(reference).startswith("sha256:"):
         raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
     return str(reference.tagged())

@@ -13,11 +13,11 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from minidock import errors
+from minidock.frozen import Frozen
 from minidock.graph import identity, lease, reference
 from minidock.graph.content import ContentStore
 from minidock.graph.layers import Layer, LayerStore
@@ -29,15 +29,20 @@ from minidock.linux.files import flock
 _PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(Frozen):
     """One image: `id` is "sha256:…"; `config` the whole config JSON; `created` RFC 3339 text; `size` bytes of all layers."""
 
     id: str
-    config: dict[str, Any] = field(repr=False, compare=False)
+    config: dict[str, Any]
     diff_ids: tuple[str, ...]
     size: int
     created: str
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"Image({self.id}, created {self.created})"
 
     @property
     def chain_ids(self) -> list[str]:
@@ -45,8 +50,7 @@ class Image:
         return identity.chain_ids(self.diff_ids)
 
 
-@dataclass(frozen=True)
-class NewImage:
+class NewImage(Frozen):
     """An image to be: its config's bytes, its layers (base first), and its references, fully spelled."""
 
     config: bytes

@@ -9,9 +9,15 @@ from pathlib import Path
 from minidock.errors import MinidockError, NotSupported
 from minidock.graphdriver import GraphDriver
 from minidock.graphdriver.overlay import Overlay
-from minidock.graphdriver.vfs import Vfs
 
-DRIVERS: dict[str, Callable[[Path], GraphDriver]] = {"overlay": Overlay, "vfs": Vfs}  # in docker's order of preference
+
+def _vfs(root: Path) -> GraphDriver:
+    from minidock.graphdriver.vfs import Vfs  # hardly ever
+
+    return Vfs(root)
+
+
+DRIVERS: dict[str, Callable[[Path], GraphDriver]] = {"overlay": Overlay, "vfs": _vfs}  # in docker's order of preference
 ALIASES = {"overlay2": "overlay"}
 
 
@@ -32,7 +38,7 @@ def driver(root: Path, name: str | None = None) -> GraphDriver:
     for known, make in DRIVERS.items():
         if _used(root, known):
             return make(root / known)
-    return Vfs(root / "vfs") if _refusal(root) else Overlay(root / "overlay")
+    return _vfs(root / "vfs") if _refusal(root) else Overlay(root / "overlay")
 
 
 def _used(root: Path, name: str) -> bool:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from minidock.daemon.base.paths import Paths
 from minidock.daemon.system.teardown import teardown
+from tests import leaks
 from tests.cli.terminal import Terminal
 
 MINIDOCK = str(Path(sys.executable).parent / "minidock")
@@ -22,6 +24,7 @@ class Cli:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        leaks.claim(Paths.of(root).instance)
         self.env = {**os.environ, "MINIDOCK_ROOT": str(root), "TERM": "xterm"}
         self.env.pop("MINIDOCK_DEBUG", None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tarfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from minidock.daemon.base.paths import Paths
 from tests.cli.conftest import MINIDOCK, Cli
 from tests.cli.terminal import Terminal
 
@@ -100,6 +102,16 @@ def test_following_ends_with_ctrl_c(cli: Cli, background: Background) -> None:
         reader.expect("first")
         reader.type("\x03")
         assert reader.exit_code() == 130
+
+
+def test_a_foreground_exec_leaves_no_record(cli: Cli, background: Background) -> None:
+    id = background()
+    kept = Paths.of(cli.root).exec
+    before = set(os.listdir(kept))
+    assert cli("exec", id, "sh", "-c", "exit 7").returncode == 7
+    assert set(os.listdir(kept)) - before <= {"looked"}
+    cli.ok("exec", "-d", id, "true")  # the control: of a detached one the end may still be asked for
+    assert set(os.listdir(kept)) - before > {"looked"}
 
 
 def test_exec(cli: Cli, background: Background) -> None:

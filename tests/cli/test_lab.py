@@ -25,6 +25,7 @@ import pytest
 
 from minidock.daemon.base.paths import Paths
 from minidock.daemon.system.teardown import teardown
+from tests import leaks
 from tests.cli.conftest import Cli
 from tests.cli.terminal import Terminal
 
@@ -44,6 +45,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The state root of an instance that ``./lab setup`` has made ready."""
     root = tmp_path_factory.mktemp("lab") / "root"
+    leaks.claim(Paths.of(root).instance)
     assert lab("setup", root=root).returncode == 0
     yield root
     teardown(root)

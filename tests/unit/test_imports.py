@@ -18,7 +18,7 @@ BELOW = {
     "shim": {"errors", "frozen", "linux", "sha256", "libcontainer"},
     "execdriver": {"errors", "frozen", "linux", "libcontainer", "shim"},
     "graphdriver": {"errors", "linux", "libcontainer"},  # of libcontainer: the config's RootMount, data only
-    "graph": {"errors", "linux", "linkgraph", "graphdriver", "libcontainer"},
+    "graph": {"errors", "frozen", "sha256", "linux", "linkgraph", "graphdriver", "libcontainer"},
     "networkdriver": {"errors", "linux", "linkgraph"},
     "daemon": {
         "errors",

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from minidock.daemon.base.verb import verb
-from minidock.daemon.containers.logs import logs as read_logs
 from minidock.daemon.record.container import Container
 from minidock.daemon.record.names import lookup
 from minidock.daemon.record.pending import Attachment
@@ -69,6 +68,8 @@ def before_start(
 
 def logged(engine: Engine, container: Container, *, stdout: bool, stderr: bool) -> bytes:
     """The log so far, in the attach stream's format."""
+    from minidock.daemon.containers.logs import logs as read_logs
+
     entries = read_logs(engine, container.id, stdout=stdout, stderr=stderr)
     raw = bool(container.config.get("Tty"))
     return b"".join(payload if raw else frame(stream, payload) for stream, payload in entries)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from minidock.daemon.base import timestamps
+from minidock.daemon.base.rmtree import remove_tree
 from minidock.daemon.base.verb import verb
 from minidock.daemon.record import cgroup_parent, names, network, removal, volumes
 from minidock.daemon.record.container import same_file
@@ -123,7 +124,7 @@ def make(engine: Engine, record: Record, name: str | None, image: Image, asked: 
     half, whole = engine.paths.tmp / id, engine.paths.container(id)
     owner = root_owner(engine, record["HostConfig"])
     with ExitStack() as lock, ExitStack() as undo:
-        undo.callback(removal.remove_tree, whole)
+        undo.callback(remove_tree, whole)
         undo.callback(removal.remove_claimed, half)
         claim(half, lock)
         trial.trial(engine, id, record["HostConfig"])

@@ -52,6 +52,7 @@ def exec_create(engine: Engine, ref: str, exec_config: AskedExec) -> IdResponse:
     state = runs(container)
     exec = Exec(os.urandom(32).hex(), container.id, state.run, exec_config)
     execs.save(engine, exec)
+    execs.forget_ended(engine)
     return {"Id": exec.id}
 
 
@@ -201,6 +202,12 @@ def exec_resize(engine: Engine, exec_id: str, rows: int, cols: int) -> None:
     if execs.running(engine, exec) is None:
         raise Conflict(f"Exec {exec_id} is not running")
     engine.execdriver.resize(str(exec.path(engine, "sock")), rows, cols)
+
+
+@verb
+def exec_forget(engine: Engine, exec_id: str) -> None:
+    """Remove an exec's record, for the only one who knows of it and has its exit code. Safe to repeat."""
+    execs.forget_one(engine, exec_id)
 
 
 @verb

@@ -13,7 +13,6 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from minidock.daemon.base.timestamps import parse_when, to_ns
@@ -22,6 +21,7 @@ from minidock.daemon.base.watch import Stop, watch
 from minidock.daemon.record.container import Container
 from minidock.daemon.record.names import lookup
 from minidock.errors import InvalidParameter
+from minidock.frozen import Frozen
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 _STREAMS = {"stdout": 1, "stderr": 2}
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Frozen):
     """Which entries: streams by number, times in nanoseconds (0: no bound), with the time in front or not."""
 
     streams: frozenset[int]

@@ -8,13 +8,13 @@ happened that lasts; after it nothing is left that could fail.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from minidock.daemon.base import proc
+from minidock.daemon.base.rmtree import remove_tree
 from minidock.daemon.base.verb import verb
 from minidock.daemon.containers.create import remapped
 from minidock.daemon.exits import due
@@ -110,7 +110,7 @@ def refuse(state: State) -> None:
 def make_run_directory(engine: Engine, container: Container, undo: ExitStack) -> None:
     """RUN/<id>: while it is there, this run's traces are not yet all removed."""
     directory = engine.paths.run_dir(container.id)
-    undo.callback(shutil.rmtree, directory, ignore_errors=True)
+    undo.callback(remove_tree, directory)
     with trace.step("mkdir", directory):
         directory.mkdir(mode=0o700, exist_ok=True)
     if due.leaves_work(container):

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minidock.daemon.base.rmtree import remove_tree
 from minidock.daemon.exits.restart_wait import listen, next_delay, somebody_waits, wait_for_call
 from minidock.daemon.exits.settle import end_orphan, settle
 from minidock.daemon.record import network, removal
@@ -67,7 +68,7 @@ def finish(engine: Engine, container: Container, state: State) -> bool:
         return False
     if state.run and container.restart_due(state.exit_code):
         return True
-    removal.remove_tree(engine.paths.run_dir(container.id))
+    remove_tree(engine.paths.run_dir(container.id))
     return False
 
 
@@ -78,7 +79,7 @@ def start_again(engine: Engine, container: Container, run: int, delay: float) ->
         if state.run != run or state.running:
             return
         if not container.restart_due(state.exit_code):
-            removal.remove_tree(engine.paths.run_dir(container.id))
+            remove_tree(engine.paths.run_dir(container.id))
             return
         watch(engine.exits.start(engine, container))
         # Counted after the start: the count may use up the policy, and until then the container is restarting.

@@ -83,6 +83,7 @@ def answers(path: str) -> bool:
 
 def finish_run(engine: Engine, id: str) -> None:
     """``RUN/<id>`` without a shim: unless somebody is at it (the lock), do what is due after that run."""
+    from minidock.daemon.base.rmtree import remove_tree
     from minidock.daemon.exits.due import finish
     from minidock.daemon.exits.settle import end_orphan
     from minidock.daemon.record import network, removal
@@ -102,7 +103,7 @@ def finish_run(engine: Engine, id: str) -> None:
     except BlockingIOError:
         return
     except ContainerNotFound:
-        removal.remove_tree(engine.paths.run_dir(id))
+        remove_tree(engine.paths.run_dir(id))
 
 
 def restart(engine: Engine, id: str, run: int) -> None:

@@ -5,6 +5,11 @@
     <exec id>.json       what was asked for: the container, its run, the Engine API's ExecConfig
     <exec id>.sock       the shim, while it runs
     <exec id>.run.json   written at the start; <exec id>.exit.json at the end
+    looked               when somebody last looked for records to forget
+
+A container with a health check has an exec every few seconds for months. So an ended one is forgotten after `REMEMBERED`
+seconds, by whoever makes the next (`forget_ended`); the command ``minidock exec``, which has got the exit code, forgets its own
+at once.
 """
 
 from __future__ import annotations
@@ -12,6 +17,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +32,17 @@ if TYPE_CHECKING:
     from minidock.daemon.request.wire import ExecConfig
 
 _ID = re.compile(r"[0-9a-f]{64}")
+REMEMBERED = (
+    300.0  # seconds for which the end of an exec can be asked for (moby daemon/exec.go, execCommandGC: 5 to 10 minutes)
+)
+LOOK_EVERY = 60.0  # seconds: how often somebody looks
+_KINDS = (
+    "sock",
+    "lock",
+    "run.json",
+    "exit.json",
+    "json",
+)  # the record last: what is left of a half forgotten one is found by it
 
 
 class Exec(Frozen):
@@ -78,6 +96,31 @@ def running(engine: Engine, exec: Exec) -> dict[str, Any] | None:
 def forget(engine: Engine, container: str) -> None:
     """Remove the records of a container's execs. Safe to repeat."""
     for exec in of_container(engine, container):
-        with trace.step("unlink", exec.path(engine, "*")):
-            for kind in ("sock", "lock", "run.json", "exit.json", "json"):
-                exec.path(engine, kind).unlink(missing_ok=True)
+        forget_one(engine, exec.id)
+
+
+def forget_one(engine: Engine, id: str) -> None:
+    """Remove the record of one exec. Safe to repeat."""
+    with trace.step("unlink", engine.paths.exec / f"{id}.*"):
+        for kind in _KINDS:
+            (engine.paths.exec / f"{id}.{kind}").unlink(missing_ok=True)
+
+
+def forget_ended(engine: Engine) -> None:
+    """Remove the records of execs that ended more than `REMEMBERED` seconds ago, in whatever container of the instance.
+
+    Looks at most every `LOOK_EVERY` seconds, so that it costs an exec nothing. One that was made and never started stays until
+    its container ends, as docker's does.
+    """
+    now, looked = time.time(), engine.paths.exec / "looked"
+    with suppress(FileNotFoundError):
+        if 0 <= now - looked.stat().st_mtime < LOOK_EVERY:
+            return
+    looked.touch(mode=0o600)
+    names = set(os.listdir(engine.paths.exec))
+    for id in [name.removesuffix(".json") for name in names if _ID.fullmatch(name.removesuffix(".json"))]:
+        started, ended = f"{id}.run.json", f"{id}.exit.json"
+        last = ended if ended in names else started if started in names else ""
+        with suppress(FileNotFoundError):  # somebody else forgets it just now
+            if last and now - (engine.paths.exec / last).stat().st_mtime > REMEMBERED and not running(engine, load(engine, id)):
+                forget_one(engine, id)

@@ -5,6 +5,7 @@ The name is taken by inserting a row into linkgraph.db; the primary key is the l
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from typing import TYPE_CHECKING
@@ -35,9 +36,9 @@ ADJECTIVES, SURNAMES = _ADJECTIVES.split(), _SURNAMES.split()
 
 def random_name(retry: bool = False) -> str:
     """docker's kind of name: ``adjective_surname``, with a digit behind it on a `retry` (pkg/namesgenerator)."""
-    import random  # here, because only a new container needs it
-
-    return f"{random.choice(ADJECTIVES)}_{random.choice(SURNAMES)}{random.randrange(10) if retry else ''}"
+    adjective, surname, digit = (int.from_bytes(os.urandom(4), "little") for _ in range(3))
+    words = f"{ADJECTIVES[adjective % len(ADJECTIVES)]}_{SURNAMES[surname % len(SURNAMES)]}"
+    return f"{words}{digit % 10}" if retry else words
 
 
 def validate(name: str) -> str:

@@ -121,7 +121,8 @@ def release(engine: Engine, container: Container) -> None:
 def write_files(engine: Engine, container: Container, endpoint: Endpoint) -> tuple[Mount, ...]:
     """Make /etc/hostname, /etc/hosts and /etc/resolv.conf in the container's folder; returns their mounts.
 
-    They are not state: each start writes them anew, so they need neither a temporary name nor an fsync.
+    A container with a read-only root gets them read-only (moby ``Container.NetworkMounts``). They are not state: each start
+    writes them anew, so they need neither a temporary name nor an fsync.
     """
     from minidock.libcontainer.config import Mount  # 7 ms: most commands only show networks
 
@@ -137,8 +138,9 @@ def write_files(engine: Engine, container: Container, endpoint: Endpoint) -> tup
                 os.chmod(f"{directory}/{name}", 0o644)
     names = ("resolv.conf", "hostname", "hosts")
     taken = {point["destination"] for point in container.record.get("MountPoints") or ()}
+    options = ("rbind", "ro") if container.host_config.get("ReadonlyRootfs") else ("rbind",)
     return tuple(
-        Mount(f"/etc/{name}", "bind", f"{directory}/{name}", ("rbind",), create="file")
+        Mount(f"/etc/{name}", "bind", f"{directory}/{name}", options, create="file")
         for name in names
         if f"/etc/{name}" not in taken
     )

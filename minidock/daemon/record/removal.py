@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from minidock.daemon.base.rmtree import remove_tree
 from minidock.daemon.record import cgroup_parent, execs, names, volumes
 from minidock.daemon.record.container import Container, read_record
 from minidock.errors import ContainerNotFound, SystemFault
@@ -80,7 +79,7 @@ def remove_claimed(half: Path) -> None:
     with trace.step("rmtree", half):
         for entry in list(os.scandir(half)):
             if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
+                remove_tree(Path(entry.path))
             elif entry.name != "lock":
                 os.unlink(entry.path)
         (half / "lock").unlink(missing_ok=True)
@@ -89,18 +88,6 @@ def remove_claimed(half: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
                 raise
-
-
-def remove_tree(directory: Path) -> None:
-    """Delete a folder of ours, if it is there; another process may be at it too."""
-    if directory.exists():
-        with trace.step("rmtree", directory):
-            shutil.rmtree(directory, onerror=_unless_gone)
-
-
-def _unless_gone(_function: Callable[..., Any], _path: str, problem: tuple[Any, BaseException, Any]) -> None:
-    if not isinstance(problem[1], FileNotFoundError):
-        raise problem[1]
 
 
 def remove_cgroup(container: Container) -> None:

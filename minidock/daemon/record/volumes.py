@@ -13,14 +13,12 @@ A named volume's row in linkgraph.db (kind volume) makes it known; an anonymous 
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minidock.daemon.base.rmtree import remove_tree
 from minidock.daemon.request.mounts import MountPoint
 from minidock.linux import files, trace
-from minidock.linux.openat2 import openat2
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -53,13 +51,14 @@ def prepare(engine: Engine, point: MountPoint, layer: str, owner: tuple[int, int
         undo.callback(remove, engine, point.name)
         engine.links.execute("INSERT OR IGNORE INTO names (name, kind, id) VALUES (?, 'volume', ?)", point.name, point.name)
         filling = directory / "filling"
-        if filling.exists():
-            shutil.rmtree(filling)
+        remove_tree(filling)
         with trace.step("mkdir", filling):
             filling.mkdir(mode=0o755)
             os.chown(filling, *owner)
         if not point.nocopy:
-            _copy_up(engine, layer, point.destination, filling)
+            from minidock.daemon.record.copy_up import copy_up  # most containers have no volume to fill
+
+            copy_up(engine, layer, point.destination, filling)
         with trace.step("rename", point.source):
             filling.rename(point.source)
 
@@ -70,40 +69,10 @@ def remove_unfinished(engine: Engine, name: str) -> None:
         remove(engine, name)
 
 
-def _copy_up(engine: Engine, layer: str, destination: str, data: Path) -> None:
-    """Fill a new volume with what the image has at its place. Links in the image lead nowhere outside it."""
-    with ExitStack() as stack:
-        root = os.open(stack.enter_context(engine.layers.mounted(layer)), os.O_PATH | os.O_CLOEXEC)
-        stack.callback(os.close, root)
-        try:
-            source = openat2(root, destination, os.O_RDONLY | os.O_DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        stack.callback(os.close, source)
-        status = os.fstat(source)
-        with trace.step("copy up", data):
-            shutil.copytree(f"/proc/self/fd/{source}", data, symlinks=True, dirs_exist_ok=True, copy_function=_copy_file)
-            _copy_owners(source, data)
-        os.chown(data, status.st_uid, status.st_gid)
-        os.chmod(data, status.st_mode & 0o7777)
-
-
-def _copy_file(source: str, target: str) -> None:
-    shutil.copy2(source, target, follow_symlinks=False)
-
-
-def _copy_owners(source: int, data: Path) -> None:
-    """Give every copied file the owner it has in the image."""
-    for path, directories, names, at in os.fwalk(".", dir_fd=source):
-        for name in (*directories, *names):
-            status = os.stat(name, dir_fd=at, follow_symlinks=False)
-            os.chown(data / path / name, status.st_uid, status.st_gid, follow_symlinks=False)
-
-
 def remove(engine: Engine, name: str) -> None:
     """Delete a volume and what is in it. Safe to repeat."""
     directory = engine.paths.volumes / name
     if directory.exists():
         with trace.step("remove volume", name):
-            shutil.rmtree(directory)
+            remove_tree(directory)
     engine.links.execute("DELETE FROM names WHERE kind='volume' AND name=?", name)

@@ -258,6 +258,52 @@ def test_exec(box: Engine, started: Any) -> None:
         exec_verb.exec_inspect(box, made["Id"])
 
 
+def records(engine: Engine, id: str) -> list[str]:
+    """The files that an exec has in the run directory."""
+    return sorted(name for name in os.listdir(engine.paths.exec) if name.startswith(id))
+
+
+def run_exec(engine: Engine, container: str, *command: str) -> str:
+    """An exec, run to its end; its id."""
+    id: str = exec_verb.exec_create(engine, container, {"Cmd": list(command)})["Id"]
+    exec_verb.exec_start(engine, id, detach=True)
+    exec_verb.exec_wait(engine, id)
+    return id
+
+
+def test_ended_execs_are_forgotten_while_the_container_lives(box: Engine, started: Any) -> None:
+    """A health check every second would fill the run directory, which lies in memory."""
+    container = started("sleep", "100")
+    living = exec_verb.exec_create(box, container, {"Cmd": ["sleep", "100"]})["Id"]
+    exec_verb.exec_start(box, living, detach=True)
+    waiting = exec_verb.exec_create(box, container, {"Cmd": ["true"]})["Id"]
+    old, fresh = run_exec(box, container, "true"), run_exec(box, container, "sh", "-c", "exit 3")
+    long_ago = time.time() - execs.REMEMBERED - 1
+    for path in [
+        box.paths.exec / "looked",
+        *(box.paths.exec / name for id in (living, waiting, old) for name in records(box, id)),
+    ]:
+        os.utime(path, (long_ago, long_ago))
+    before = records(box, fresh)
+    run_exec(box, container, "true")
+    assert records(box, old) == []
+    with pytest.raises(errors.ExecNotFound):
+        exec_verb.exec_inspect(box, old)
+    assert records(box, fresh) == before
+    assert exec_verb.exec_inspect(box, fresh)["ExitCode"] == 3
+    assert exec_verb.exec_inspect(box, living)["Running"]
+    assert exec_verb.exec_inspect(box, waiting)["ExitCode"] is None
+
+
+def test_nobody_looks_twice_in_a_minute(box: Engine, started: Any) -> None:
+    container = started("sleep", "100")
+    old = run_exec(box, container, "true")
+    for name in records(box, old):
+        os.utime(box.paths.exec / name, (0, 0))
+    run_exec(box, container, "true")
+    assert records(box, old)
+
+
 def test_exec_wants_a_running_container(box: Engine, made: Any) -> None:
     id = made("true")
     with pytest.raises(errors.Conflict, match=f"Container {id} is not running"):

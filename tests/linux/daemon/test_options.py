@@ -48,6 +48,27 @@ def test_process_options(ask: Ask) -> None:
     assert ask("grep NoNewPrivs /proc/self/status").endswith("0")
 
 
+WRITABLE = """
+for f in /etc/hosts /etc/hostname /etc/resolv.conf /new /dev/shm/x /scratch/x /dev/x /bound/x /etc/one; do
+    { echo x >>$f; } 2>/dev/null && echo $f
+done; true"""
+
+
+def test_a_read_only_root_has_read_only_files_of_the_engine(ask: Ask, tmp_path: Path) -> None:
+    """Only what was asked for by name stays writable: volumes, tmpfs, and the kernel's own /dev and /dev/shm."""
+    (tmp_path / "file").touch()
+    host = {"Binds": [f"{tmp_path}:/bound", f"{tmp_path}/file:/etc/one"], "Tmpfs": {"/scratch": ""}}
+    asked_for = ["/dev/shm/x", "/scratch/x", "/dev/x", "/bound/x", "/etc/one"]
+    assert ask(WRITABLE, host={**host, "ReadonlyRootfs": True}).split() == asked_for
+    assert ask(WRITABLE, host=host).split() == ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/new", *asked_for]
+
+
+def test_a_file_of_the_engine_that_was_bound_is_as_the_user_said(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("mine\n")
+    host = {"Binds": [f"{tmp_path}/hosts:/etc/hosts"], "ReadonlyRootfs": True}
+    assert ask(WRITABLE, host=host).split() == ["/etc/hosts", "/dev/shm/x", "/dev/x"]
+
+
 def test_entrypoint(box: Engine) -> None:
     config = {"Image": "busybox", "Entrypoint": ["echo", "entry"], "Cmd": ["point"]}
     assert run.run(box, config, {"NetworkMode": "none", "AutoRemove": True}).output == b"entry point\n"

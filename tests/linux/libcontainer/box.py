@@ -15,6 +15,7 @@ from minidock.libcontainer.config import Capabilities, Cgroup, Config, ExecConfi
 from minidock.libcontainer.container import InitProcess, Stdio, create
 from minidock.libcontainer.exec import create_exec
 from minidock.linux import process
+from tests import leaks
 
 DEFAULT = Capabilities(capabilities.DEFAULT, capabilities.DEFAULT, capabilities.DEFAULT)
 MOUNTS = (
@@ -65,7 +66,7 @@ class Box:
             os.symlink("busybox", self.image / "bin" / applet)
         (self.image / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nann:x:1000:1001::/home/ann:/bin/sh\n")
         (self.image / "etc/group").write_text("root:x:0:\nann:x:1001:\nwheel:x:10:root,ann\n")
-        self.parent = f"/minidock-test-{uuid.uuid4().hex[:8]}"
+        self.parent = f"/{leaks.label()}-{uuid.uuid4().hex[:8]}"
 
     def config(self, *args: str, **changes: Any) -> Config:
         """The config of a container that runs `args`; `changes` are fields of Config or of Process."""

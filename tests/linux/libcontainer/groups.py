@@ -11,9 +11,10 @@ from minidock.libcontainer import cgroups
 from minidock.libcontainer.cgroups import v1, v2
 from minidock.libcontainer.cgroups.hierarchy import Hierarchy, hierarchies
 from minidock.linux import process
+from tests import leaks
 from tests.linux.libcontainer.children import in_child
 
-PARENT = f"/minidock-test-{os.getpid()}"
+PARENT = f"/{leaks.label()}"
 PATH = f"{PARENT}/x"
 
 

@@ -11,6 +11,7 @@ import pytest
 from minidock.libcontainer import userns
 from minidock.libcontainer.config import IdMap, Namespaces
 from tests.linux.libcontainer.box import Box, namespaces_of
+from tests.linux.libcontainer.children import in_child
 
 MAP = (IdMap(0, 100_000, 65_536),)
 OWN = {"uid_map": MAP, "gid_map": MAP}
@@ -54,9 +55,9 @@ def test_devices_are_binds_of_the_hosts(mapped: Box) -> None:
 
 @pytest.mark.parametrize("shared", [{"net": "host"}, {"cgroup": "new"}, {"time": "new"}, {"uts": "host"}])
 def test_with_other_namespaces(mapped: Box, shared: dict[str, str]) -> None:
-    assert mapped.sh("id -u; ls -d /sys/class /proc/self/ns", namespaces=Namespaces(user="new", **shared), **OWN).startswith(
-        "0\n"
-    )
+    namespaces = Namespaces(user="new", **shared)
+    output = in_child(lambda: mapped.sh("id -u; ls -d /sys/class /proc/self/ns", namespaces=namespaces, **OWN))
+    assert output.startswith("0\n")
 
 
 def test_exec_and_joining_go_into_the_same_user_namespace(mapped: Box) -> None:

@@ -16,6 +16,7 @@ from minidock.execdriver.native import Native, Process
 from minidock.libcontainer import cgroups, config
 from minidock.shim import protocol
 from minidock.shim.protocol import LogConfig, ShimConfig
+from tests import leaks
 
 BUSYBOX = "/bin/busybox"
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID", "SYS_CHROOT", "MKNOD")
@@ -33,7 +34,7 @@ class Instance:
     """`folder` holds everything. Use `close` at the end: it stops the zygote and checks nothing away by force."""
 
     def __init__(self, folder: Path) -> None:
-        self.name = f"minidock-{secrets.token_hex(4)}"
+        self.name = leaks.claim(f"minidock-{secrets.token_hex(4)}")
         self.folder = folder
         self.run_dir = folder / "run"
         self.driver = Native(self.run_dir, self.name)
