@@ -7,7 +7,7 @@ included; where they do not, each is asked for by itself, and their order cannot
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
 
 from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command, UsageError
@@ -18,7 +18,7 @@ from minidock.cli.terminal.pump import write_all
 
 def do(context: Context, parsed: Parsed) -> int:
     """Print the log; with --follow until the container has ended."""
-    api: Any = context.api
+    api = context.api
     tail = parsed["tail"]
     try:
         since, until = times.point("since", parsed["since"]), times.point("until", parsed["until"])
@@ -38,6 +38,7 @@ def do(context: Context, parsed: Parsed) -> int:
             since=since,
             until=until,
         )
+        assert not isinstance(stream, bytes)  # stream=True
         for data in stream:
             write_all(fd, data)
 
@@ -48,7 +49,7 @@ def do(context: Context, parsed: Parsed) -> int:
     return 0
 
 
-def _both(copy: Any) -> None:
+def _both(copy: Callable[[int, bool, bool], None]) -> None:
     """Stdout here, stderr in a thread of its own (its end is waited for, its failure is ours)."""
     from concurrent.futures import ThreadPoolExecutor
 

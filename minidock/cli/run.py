@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import mmap
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidock.cli import failures
 from minidock.cli.context import Context, say
@@ -25,6 +25,9 @@ from minidock.cli.opts.run_flags import FLAGS
 from minidock.cli.terminal import exitcode
 from minidock.cli.terminal.session import Session, check_tty
 from minidock.cli.terminal.tty import size
+
+if TYPE_CHECKING:
+    from minidock.client.api import APIClient
 
 _ROOM = 4 << 20  # bytes of address space for taking back what was made; no memory until somebody writes there
 
@@ -91,14 +94,14 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
             return exit_code()
 
 
-def _discard(api: Any, id: str, config: dict[str, Any]) -> None:
+def _discard(api: APIClient, id: str, config: dict[str, Any]) -> None:
     """--rm of a container that never ran; most often a failed start has done it."""
     if id and config["HostConfig"]["AutoRemove"]:
         with suppress(*failures.caught()):
             api.remove_container(id, v=True)
 
 
-def _attach(api: Any, id: str, config: dict[str, Any], detach_keys: str) -> Any:
+def _attach(api: APIClient, id: str, config: dict[str, Any], detach_keys: str) -> Any:
     """The stream, or None when nothing is to be attached."""
     wanted = {name: int(config[f"Attach{name.title()}"]) for name in ("stdin", "stdout", "stderr")}
     if not any(wanted.values()):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from minidock import daemon
 from minidock.client import convert, streams
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import socket
     from datetime import datetime
 
+    from minidock.client.options import HostOptions
     from minidock.client.types import ContainerConfig, EndpointConfig, HostConfig, NetworkingConfig
     from minidock.daemon.request import wire
 
@@ -97,7 +98,7 @@ class ContainerApi(ApiBase):
         if system != running["Os"] or machine.partition("/")[0] not in ("", running["Arch"]):
             raise NotSupported(f"platform {platform}: this engine runs {running['Os']}/{running['Arch']} only")
 
-    def create_host_config(self, **kwargs: Any) -> HostConfig:
+    def create_host_config(self, **kwargs: Unpack[HostOptions]) -> HostConfig:
         """The HostConfig from docker-py's keywords: see `minidock.client.types.HOST_CONFIG` for all of them."""
         from minidock.client.types import HostConfig
 

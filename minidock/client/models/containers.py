@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket as sockets
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Unpack, overload
 
 from minidock.client.models.resource import Collection, Model
 from minidock.client.notyet import NotYet
@@ -12,6 +12,7 @@ from minidock.errors import MinidockError, NotFound
 
 if TYPE_CHECKING:
     from minidock.client.models.images import Image
+    from minidock.client.options import CreateOptions, RunOptions
     from minidock.daemon.request.wire import UpdateResponse
 
 
@@ -181,6 +182,45 @@ class ContainerCollection(Collection[Container]):
 
     model = Container
 
+    @overload
+    def run(
+        self,
+        image: str | Image,
+        command: str | list[str] | None = None,
+        stdout: bool = True,
+        stderr: bool = False,
+        remove: bool = False,
+        *,
+        detach: Literal[True],
+        stream: bool = False,
+        **kwargs: Unpack[RunOptions],
+    ) -> Container: ...
+    @overload
+    def run(
+        self,
+        image: str | Image,
+        command: str | list[str] | None = None,
+        stdout: bool = True,
+        stderr: bool = False,
+        remove: bool = False,
+        *,
+        detach: Literal[False] = False,
+        stream: Literal[True],
+        **kwargs: Unpack[RunOptions],
+    ) -> Iterator[bytes]: ...
+    @overload
+    def run(
+        self,
+        image: str | Image,
+        command: str | list[str] | None = None,
+        stdout: bool = True,
+        stderr: bool = False,
+        remove: bool = False,
+        *,
+        detach: bool = False,
+        stream: bool = False,
+        **kwargs: Unpack[RunOptions],
+    ) -> Any: ...
     def run(
         self,
         image: str | Image,
@@ -202,7 +242,7 @@ class ContainerCollection(Collection[Container]):
 
         return run.run(self, image, command, stdout, stderr, remove, kwargs)
 
-    def create(self, image: str | Image, command: str | list[str] | None = None, **kwargs: Any) -> Container:
+    def create(self, image: str | Image, command: str | list[str] | None = None, **kwargs: Unpack[CreateOptions]) -> Container:
         """Make a container without starting it. Takes `run`'s keywords: those of `APIClient.create_container` and of
         `create_host_config` together, with ``ports``, ``volumes`` and ``network`` in docker-py's forms."""
         from minidock.client.models import run
