@@ -12,6 +12,7 @@ from minidock.daemon.request import defaults, security_opt
 from minidock.daemon.request.merge import replace_or_append
 from minidock.daemon.request.mounts import MountPoint
 from minidock.frozen import Frozen
+from minidock.libcontainer import devices
 from minidock.libcontainer.config import (
     HOST,
     NEW,
@@ -72,7 +73,7 @@ def build(record: Record, facts: Facts) -> Config:
         uid_map=facts.uid_map,
         gid_map=facts.gid_map,
         mounts=mounts(record, facts),
-        devices=defaults.DEVICES + facts.devices,
+        devices=devices.NODES + facts.devices,
         masked_paths=paths_of(host_config, "MaskedPaths", defaults.MASKED_PATHS, privileged, security),
         readonly_paths=paths_of(host_config, "ReadonlyPaths", defaults.READONLY_PATHS, privileged, security),
         readonly_root=bool(host_config.get("ReadonlyRootfs")),
@@ -189,7 +190,7 @@ def record_is_file(point: MountPoint) -> bool:
 
 def device_rules(privileged: bool, facts: Facts) -> tuple[DeviceRule, ...]:
     """The device cgroup's list: docker's defaults and what ``--device`` adds; everything when privileged."""
-    return defaults.ALL_DEVICES if privileged else defaults.DEVICE_RULES + facts.device_rules
+    return devices.ALL if privileged else devices.RULES + facts.device_rules
 
 
 def paths_of(

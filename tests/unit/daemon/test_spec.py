@@ -35,7 +35,16 @@ def test_a_default_container_is_dockers() -> None:
     assert "ro" in options(config, "/sys")
     assert "size=67108864" in options(config, "/dev/shm")
     assert config.cgroup is not None
-    assert config.cgroup.devices[0] == DeviceRule(False)
+    assert [(rule.allow, rule.kind, rule.major, rule.minor, rule.access) for rule in config.cgroup.devices] == [
+        (False, "a", -1, -1, "rwm"), (True, "c", -1, -1, "m"), (True, "b", -1, -1, "m"),
+        (True, "c", 1, 3, "rwm"), (True, "c", 1, 5, "rwm"), (True, "c", 1, 7, "rwm"), (True, "c", 1, 8, "rwm"),
+        (True, "c", 1, 9, "rwm"), (True, "c", 5, 0, "rwm"), (True, "c", 5, 1, "rwm"), (True, "c", 136, -1, "rwm"),
+        (True, "c", 5, 2, "rwm"), (True, "c", 10, 200, "rwm"),
+    ]  # fmt: skip
+    assert [(node.path, node.kind, node.major, node.minor, node.mode, node.host_path) for node in config.devices] == [
+        ("/dev/null", "c", 1, 3, 0o666, ""), ("/dev/zero", "c", 1, 5, 0o666, ""), ("/dev/full", "c", 1, 7, 0o666, ""),
+        ("/dev/random", "c", 1, 8, 0o666, ""), ("/dev/urandom", "c", 1, 9, 0o666, ""), ("/dev/tty", "c", 5, 0, 0o666, ""),
+    ]  # fmt: skip
     assert not config.process.no_new_privileges
 
 
@@ -44,7 +53,7 @@ def test_privileged_lifts_all_of_it() -> None:
     assert config.masked_paths == config.readonly_paths == ()
     assert "ro" not in options(config, "/sys")
     assert config.cgroup is not None
-    assert config.cgroup.devices == defaults.ALL_DEVICES
+    assert config.cgroup.devices == (DeviceRule(True),)
 
 
 @pytest.mark.parametrize(
