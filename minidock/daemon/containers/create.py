@@ -95,7 +95,7 @@ def wanted_address(host_config: HostConfig, networking_config: NetworkingConfig 
 
 
 def new_record(engine: Engine, request: Request, image: Image) -> Record:
-    """What config.json will hold, for a container with an id of its own."""
+    """What config.json will hold, for a container with an id of its own. Raises InvalidParameter if there is no command."""
     id = os.urandom(32).hex()
     config, host_config = request.config.copy(), request.host_config
     if not config["Hostname"]:
@@ -119,7 +119,10 @@ def new_record(engine: Engine, request: Request, image: Image) -> Record:
 
 
 def make(engine: Engine, record: Record, name: str | None, image: Image, asked: Sequence[mounts.MountPoint]) -> None:
-    """Make the container on disk. On a fault all of it is taken back, last thing first."""
+    """Make the container on disk, by the `name` it is to have (None: a random one), with the mounts `asked` for.
+
+    On a fault all of it is taken back, last thing first.
+    """
     id: str = record["ID"]
     half, whole = engine.paths.tmp / id, engine.paths.container(id)
     owner = root_owner(engine, record["HostConfig"])
@@ -143,7 +146,10 @@ def make(engine: Engine, record: Record, name: str | None, image: Image, asked: 
 
 
 def claim(half: Path, lock: ExitStack) -> None:
-    """Make ``tmp/<id>`` and hold its lock. An engine that found the folder before it was locked may have swept it away."""
+    """Make `half` (``tmp/<id>``) and hold its lock, in `lock`.
+
+    An engine that found the folder before it was locked may have swept it away.
+    """
     while True:
         with trace.step("mkdir", half):
             half.mkdir(mode=0o700, exist_ok=True)
@@ -172,7 +178,7 @@ def remapped(engine: Engine, host_config: HostConfig) -> bool:
 
 
 def write_record(directory: Path, record: Record) -> None:
-    """The first config.json: the folder is not yet in its place, so only the disk has to be waited for, if at all."""
+    """The first config.json, in `directory`: that is not yet in its place, so only the disk has to be waited for, if at all."""
     path = directory / "config.json"
     with trace.step("write", path), open(path, "w") as f:
         json.dump(record, f, separators=(",", ":"))

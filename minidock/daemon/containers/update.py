@@ -35,7 +35,7 @@ _Cpu = Literal["NanoCpus", "CpuPeriod", "CpuQuota"]
 
 @verb
 def update(engine: Engine, ref: str, changes: UpdateConfig) -> UpdateResponse:
-    """Change a container's limits and restart policy; returns ``{"Warnings": […]}``.
+    """Change limits and restart policy of the container `ref`; returns ``{"Warnings": […]}``.
 
     `changes` is the Engine API's body of ``POST /containers/{id}/update``: fields of HostConfig; 0, "" and None leave a value
     as it is, and so does a field that is not there. Raises ContainerNotFound, InvalidParameter, Conflict; SystemFault when
@@ -125,7 +125,7 @@ def _memory_conflict(container: Container, asked: HostConfig) -> None:
 
 
 def refused(container: Container, words: str) -> Conflict:
-    """docker's errCannotUpdate."""
+    """docker's errCannotUpdate, with its `words`."""
     return Conflict(f"Cannot update container {container.id}: {words}")
 
 
@@ -143,7 +143,8 @@ def mark_restarts(engine: Engine, container: Container) -> None:
 def apply(container: Container, before: HostConfig, after: HostConfig, trees: list[Hierarchy]) -> None:
     """Give a running container's cgroup the new limits, or leave it the old ones and raise SystemFault.
 
-    A container between two runs, or one that does not run, gets them at its next start.
+    `before` and `after` are its HostConfig, `trees` the hierarchies. A container between two runs, or one that does not run,
+    gets them at its next start.
     """
     from minidock.libcontainer.cgroups import manager, resources
 

@@ -76,7 +76,7 @@ class Judged(NamedTuple):
     warnings: tuple[str, ...] = ()
 
     def without(self, words: str, changes: HostConfig) -> Judged:
-        """One more thing discarded: `changes` is what is there in its place."""
+        """One more thing discarded: `changes` is what is there in its place, `words` docker's warning."""
         return Judged({**self.host_config, **changes}, (*self.warnings, words))
 
     def warned(self, *words: str) -> Judged:
@@ -265,7 +265,8 @@ def _cpuset(judged: Judged, able: frozenset[str], trees: Sequence[Hierarchy]) ->
 
 
 def available_cpuset(trees: Sequence[Hierarchy], kind: str) -> str:
-    """The machine's "cpus" or "mems", as the kernel lists them (``0-1``). A cpuset hierarchy is there. Raises OSError."""
+    """The machine's "cpus" or "mems" (`kind`) in the cgroup `trees`, as the kernel lists them (``0-1``). A cpuset hierarchy is
+    there. Raises OSError."""
     if tree := unified(trees):
         return read(f"{tree.mountpoint}/cpuset.{kind}.effective").strip()
     mount = next(tree.mountpoint for tree in trees if "cpuset" in tree.controllers)
@@ -273,7 +274,10 @@ def available_cpuset(trees: Sequence[Hierarchy], kind: str) -> str:
 
 
 def numbers(text: str) -> set[int]:
-    """The numbers in a list like ``0-2,5`` (cpuset(7), Formats; docker's subset of it). Raises ValueError in docker's words."""
+    """The numbers in `text`, a list like ``0-2,5`` (cpuset(7), Formats; docker's subset of it).
+
+    Raises ValueError in docker's words.
+    """
     found: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", part)

@@ -61,7 +61,7 @@ class MountPoint(NamedTuple):
 
     @classmethod
     def from_record(cls, value: MountRecord) -> MountPoint:
-        """The inverse of `record`."""
+        """The inverse of `record`: `value` is what was kept."""
         return cls(**cast("Any", {**value, "options": tuple(value["options"])}))
 
 
@@ -91,7 +91,10 @@ def mount_points(config: ContainerConfig, host_config: HostConfig) -> list[Mount
 
 
 def parse_bind(spec: str) -> MountPoint:
-    """``-v [SOURCE:]DESTINATION[:MODE]``. A source that is not absolute names a volume."""
+    """`spec` is ``[SOURCE:]DESTINATION[:MODE]``, as ``-v`` has it. A source that is not absolute names a volume.
+
+    Raises InvalidParameter.
+    """
     parts = spec.split(":")
     bad = InvalidParameter(f"invalid volume specification: '{spec}'")
     if not 1 <= len(parts) <= 3 or not parts[0]:
@@ -119,7 +122,7 @@ def parse_bind(spec: str) -> MountPoint:
 
 
 def parse_mount(mount: Mount) -> MountPoint:
-    """One entry of HostConfig.Mounts (``--mount``): types bind, volume and tmpfs."""
+    """`mount`, an entry of HostConfig.Mounts (``--mount``): types bind, volume and tmpfs. Raises InvalidParameter."""
     kind, source, target = mount.get("Type") or "", mount.get("Source") or "", mount.get("Target") or ""
     if kind not in ("bind", "volume", "tmpfs"):
         raise InvalidParameter(f'invalid mount config for type "{kind}": mount type unknown')
@@ -165,7 +168,10 @@ def _mount_bind(mount: Mount, source: str, destination: str, rw: bool, prefix: s
 
 
 def parse_tmpfs(target: str, options: str) -> MountPoint:
-    """``--tmpfs TARGET[:OPTIONS]``; docker's own noexec,nosuid,nodev come first, so that the user's word is the last."""
+    """``--tmpfs TARGET[:OPTIONS]``; docker's own noexec,nosuid,nodev come first, so that the user's word is the last.
+
+    Raises InvalidParameter for an option that tmpfs(5) does not have.
+    """
     destination = _destination(target, "", "")
     asked = [option for option in options.split(",") if option]
     for option in asked:

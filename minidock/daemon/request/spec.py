@@ -107,13 +107,14 @@ def process(record: Record, facts: Facts, security: security_opt.SecurityOptions
 
 
 def environment(config: ContainerConfig, extra: list[str] | None = None) -> tuple[str, ...]:
-    """PATH, HOSTNAME, TERM with a terminal, then the user's own (moby ``CreateDaemonEnvironment``); `extra` is an exec's."""
+    """PATH, HOSTNAME, TERM with a terminal, then what the user's `config` has (moby ``CreateDaemonEnvironment``); `extra` is an
+    exec's. Each is ``NAME=value``."""
     base = [defaults.PATH, f"HOSTNAME={config['Hostname']}"] + (["TERM=xterm"] if config.get("Tty") else [])
     return tuple(replace_or_append(base, [*(config.get("Env") or []), *(extra or [])]))
 
 
 def namespaces(config: ContainerConfig, host_config: HostConfig, facts: Facts) -> Namespaces:
-    """Own, the host's or another container's, one by one."""
+    """Own, the host's or another container's, one by one: `config` and `host_config` say which."""
     joined = {kind: f"/proc/{pid}/ns/{kind}" for kind, pid in facts.joined}
     network = "none" if config.get("NetworkDisabled") else host_config.get("NetworkMode") or ""
     cgroup = host_config.get("CgroupnsMode") or ("private" if facts.cgroup_version == 2 else "host")
@@ -128,7 +129,7 @@ def namespaces(config: ContainerConfig, host_config: HostConfig, facts: Facts) -
 
 
 def sysctls(host_config: HostConfig, spaces: Namespaces) -> tuple[tuple[str, str], ...]:
-    """In a network of its own anybody may bind to low ports and, with the host's user ids, send pings (moby
+    """In a network of its own (`spaces`) anybody may bind to low ports and, with the host's user ids, send pings (moby
     ``WithCommonOptions``, Docker 20.10); then what was asked for."""
     default: dict[str, str] = {}
     if spaces.net == NEW:
@@ -175,7 +176,7 @@ def _ipc_mounts(host_config: HostConfig, facts: Facts) -> list[Mount]:
 
 
 def mount_of(point: MountPoint) -> Mount:
-    """One of the user's mounts."""
+    """`point`, one of the user's mounts, as libcontainer has it."""
     if point.kind == "tmpfs":
         return Mount(point.destination, "tmpfs", "tmpfs", point.options)
     options = ("rbind" if point.recursive else "bind", *(() if point.rw else ("ro",)))
@@ -184,7 +185,7 @@ def mount_of(point: MountPoint) -> Mount:
 
 
 def record_is_file(point: MountPoint) -> bool:
-    """Whether the source was no directory when the container was made (``create.py`` notes it in the options)."""
+    """Whether the source of `point` was no directory when the container was made (``create.py`` notes it in the options)."""
     return "file" in point.options
 
 
@@ -196,7 +197,8 @@ def device_rules(privileged: bool, facts: Facts) -> tuple[DeviceRule, ...]:
 def paths_of(
     host_config: HostConfig, key: PathList, default: tuple[str, ...], privileged: bool, security: security_opt.SecurityOptions
 ) -> tuple[str, ...]:
-    """HostConfig's own list (an empty one counts: systempaths=unconfined), else docker's, else none when privileged."""
+    """HostConfig's own list under `key` (an empty one counts: systempaths=unconfined), else docker's `default`, else none when
+    privileged."""
     own = host_config.get(key)
     if own is not None:
         return tuple(own)

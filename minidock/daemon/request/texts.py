@@ -18,7 +18,7 @@ _FREE = frozenset(("Labels",))  # only ever written down, and JSON has a form fo
 
 
 def check(where: str, value: object) -> None:
-    """Look at every string in `value`, keys too. Raises InvalidParameter naming the field."""
+    """Look at every string in `value`, keys too; `where` is what holds it ("Config"). Raises InvalidParameter naming the field."""
     if isinstance(value, str):
         if "\0" in value:
             raise InvalidParameter(f"invalid {where}: a NUL byte cannot be in it")
@@ -42,7 +42,7 @@ def _encodable(where: str, value: str) -> None:
 
 
 def fits(command: Iterable[str], environment: Iterable[str]) -> None:
-    """Whether execve(2) could take both. Raises InvalidParameter."""
+    """Whether execve(2) could take both, the `command` and its `environment`. Raises InvalidParameter."""
     words, variables = [*command], [*environment]
     if any(len(os.fsencode(text)) >= MAX_STRING for text in (*words, *variables) if len(text) >= MAX_STRING // 4):
         raise InvalidParameter(f"argument list too long: one argument or variable has more than {MAX_STRING - 1} bytes")
@@ -52,6 +52,9 @@ def fits(command: Iterable[str], environment: Iterable[str]) -> None:
 
 
 def short(where: str, value: str) -> None:
-    """A path, or a name to be looked up: no longer than a path can be. Raises InvalidParameter."""
+    """A path, or a name to be looked up: whether `value` is no longer than a path can be.
+
+    Raises InvalidParameter naming the field, `where`.
+    """
     if len(os.fsencode(value)) >= MAX_PATH:
         raise InvalidParameter(f"invalid {where}: longer than {MAX_PATH - 1} bytes")

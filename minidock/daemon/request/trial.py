@@ -55,7 +55,10 @@ def trial(engine: Engine, id: str, host_config: HostConfig) -> None:
 
 
 def uncertain(engine: Engine, host_config: HostConfig, trees: Sequence[Hierarchy]) -> list[str]:
-    """The options in `host_config` that a kernel may refuse although nothing is wrong with them by themselves."""
+    """The options in `host_config` that a kernel may refuse although nothing is wrong with them by themselves.
+
+    `trees` are the machine's cgroup hierarchies.
+    """
     found = []
     if (host_config.get("PidsLimit") or 0) > PIDS_MAX:
         found.append("PidsLimit")

@@ -37,7 +37,10 @@ _RANGES = {"int64": (-(1 << 63), (1 << 63) - 1), "uint64": (0, (1 << 64) - 1), "
 
 
 def check(host_config: Mapping[str, object], *, update: bool = False) -> None:
-    """Raises InvalidParameter for the first value that does not fit. None fits everywhere: it is a field that is not there."""
+    """Whether each value in `host_config` has its type. None fits everywhere: it is a field that is not there.
+
+    `update`: it is the body of an update, and called so. Raises InvalidParameter for the first that does not fit.
+    """
     where = "" if update else "HostConfig."
     owner = "UpdateConfig." if update else f"HostConfig.{where}"
     for key in INT64:

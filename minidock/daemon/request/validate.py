@@ -77,7 +77,7 @@ def validate(config: ContainerConfig, host_config: HostConfig, remapped: bool) -
 
 
 def process(config: ContainerConfig) -> None:
-    """The command, its environment, directory and signal."""
+    """The command in `config`, its environment, directory and signal. Raises InvalidParameter."""
     if not config.get("Entrypoint") and not config.get("Cmd"):
         raise InvalidParameter("No command specified")
     for entry in config.get("Env") or ():
@@ -99,7 +99,7 @@ def process(config: ContainerConfig) -> None:
 
 
 def restart_policy(host_config: HostConfig | UpdateConfig) -> None:
-    """no, always, unless-stopped, on-failure[:max]."""
+    """no, always, unless-stopped, on-failure[:max]. Raises InvalidParameter."""
     policy = host_config.get("RestartPolicy") or {}
     name, maximum = policy.get("Name") or "", policy.get("MaximumRetryCount") or 0
     if name in ("always", "unless-stopped", "no"):
@@ -115,7 +115,10 @@ def restart_policy(host_config: HostConfig | UpdateConfig) -> None:
 
 
 def modes(config: ContainerConfig, host_config: HostConfig, remapped: bool) -> None:
-    """Which namespaces are whose, and what cannot go together."""
+    """Which namespaces are whose, and what in `config` and `host_config` cannot go together.
+
+    `remapped`: a user namespace is the default. Raises InvalidParameter.
+    """
     ipc = host_config.get("IpcMode") or ""
     if ipc not in ("", "none", "private", "shareable", "host") and not _container(ipc):
         raise InvalidParameter(f"Invalid IPC mode: {ipc}")
@@ -154,7 +157,10 @@ def _container(mode: str) -> bool:
 
 
 def network_conflicts(config: ContainerConfig, host_config: HostConfig) -> None:
-    """What another container's or the host's network cannot be combined with (runconfig/hostconfig_unix.go)."""
+    """What another container's or the host's network cannot be combined with (runconfig/hostconfig_unix.go).
+
+    `config` has the hostname and the MAC address. Raises InvalidParameter.
+    """
     mode = host_config.get("NetworkMode") or "default"
     links, host = bool(host_config.get("Links")), mode == "host"
     if mode == "container" or mode == "container:":
@@ -177,7 +183,7 @@ def network_conflicts(config: ContainerConfig, host_config: HostConfig) -> None:
 
 
 def names(host_config: HostConfig) -> None:
-    """Name servers and extra hosts: each becomes one line of resolv.conf or hosts."""
+    """Name servers and extra hosts: each becomes one line of resolv.conf or hosts. Raises InvalidParameter."""
     key: Literal["DnsSearch", "DnsOptions", "ExtraHosts"]
     for key in ("DnsSearch", "DnsOptions", "ExtraHosts"):
         for entry in host_config.get(key) or ():
@@ -201,7 +207,7 @@ def names(host_config: HostConfig) -> None:
 
 
 def devices(host_config: HostConfig) -> None:
-    """``--device``: the node must be there, the access a part of rwm."""
+    """``--device``: the node must be there, the access a part of rwm. Raises InvalidParameter."""
     for device in host_config.get("Devices") or ():
         path, access = device.get("PathOnHost") or "", device.get("CgroupPermissions") or "rwm"
         if set(access) - set("rwm") or len(set(access)) != len(access):
@@ -220,7 +226,7 @@ def devices(host_config: HostConfig) -> None:
 
 
 def sizes(host_config: HostConfig) -> None:
-    """/dev/shm and ulimits."""
+    """/dev/shm and ulimits. Raises InvalidParameter."""
     if (host_config.get("ShmSize") or 0) < 0:
         raise InvalidParameter("SHM size can not be less than 0")
     for limit in host_config.get("Ulimits") or ():
@@ -232,7 +238,10 @@ def sizes(host_config: HostConfig) -> None:
 
 
 def sysctls(host_config: HostConfig) -> None:
-    """Only what belongs to a namespace that the container has for itself (runc ``configs/validate``)."""
+    """Only what belongs to a namespace that the container has for itself (runc ``configs/validate``).
+
+    Raises InvalidParameter.
+    """
     network, ipc = host_config.get("NetworkMode") or "", host_config.get("IpcMode") or ""
     for key in host_config.get("Sysctls") or {}:
         name = key.replace("/", ".")
@@ -250,7 +259,7 @@ def sysctls(host_config: HostConfig) -> None:
 
 
 def log_config(host_config: HostConfig) -> None:
-    """json-file with max-size and max-file, or none."""
+    """json-file with max-size and max-file, or none. Raises InvalidParameter."""
     log = host_config.get("LogConfig") or {}
     driver, options = log.get("Type") or "json-file", log.get("Config") or {}
     if driver not in ("json-file", "none"):
@@ -271,7 +280,10 @@ def log_config(host_config: HostConfig) -> None:
 
 
 def unsupported(host_config: HostConfig) -> None:
-    """What the Engine API knows and this build refuses, rather than to accept it without effect."""
+    """What the Engine API knows and this build refuses, rather than to accept it without effect.
+
+    Raises NotSupported, and InvalidParameter for a runtime that nobody has.
+    """
     refused = {
         "Links": "links",
         "VolumesFrom": "volumes from another container",
@@ -291,7 +303,8 @@ def unsupported(host_config: HostConfig) -> None:
 
 
 def source_exists(point: mounts.MountPoint) -> None:
-    """--mount wants its host path to be there; -v makes a directory, but not in the place of, or below, something else."""
+    """--mount wants its host path, the source of `point`, to be there; -v makes a directory, but not in the place of, or below,
+    something else. Raises InvalidParameter."""
     if point.kind != "bind":
         return
     try:
@@ -314,7 +327,7 @@ def source_exists(point: mounts.MountPoint) -> None:
 
 
 def parse_size(text: str) -> int | None:
-    """``10m``, ``1.5GB``, ``-1`` (no limit, 0) as bytes (units.RAMInBytes); None if it is no size."""
+    """`text` such as ``10m``, ``1.5GB``, ``-1`` (no limit, 0) as bytes (units.RAMInBytes); None if it is no size."""
     if text == "-1":
         return 0
     match = _SIZE.fullmatch(text)
