@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from minidock.cli.context import Context, say
+from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed
+from minidock.cli.streams import say
 
 
 def do(context: Context, _parsed: Parsed) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from minidock.cli import failures
 from minidock.cli.grammar.command import PROGRAM, UsageError, run_help
+from minidock.cli.streams import complain, say
 
 if TYPE_CHECKING:
     from minidock.client.api import APIClient
@@ -80,15 +80,3 @@ def _remote(host: str) -> APIClient:
         return cast("APIClient", docker.APIClient(base_url=host, timeout=None))  # the shape that ours is made after
     except docker.errors.DockerException as error:
         raise UsageError(f"Cannot connect to the daemon at {host}. Is it running? ({error})", 1) from None
-
-
-def say(text: str) -> None:
-    """A line on standard output."""
-    sys.stdout.write(text + "\n")
-
-
-def complain(text: str) -> None:
-    """A line on standard error, after what was printed before."""
-    sys.stdout.flush()
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()

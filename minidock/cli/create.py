@@ -6,11 +6,12 @@ import os
 from typing import Any
 
 from minidock.cli import failures
-from minidock.cli.context import Context, complain, say
+from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command
 from minidock.cli.grammar.flags import Parsed
 from minidock.cli.opts import BadValue, OptionError, run_config
 from minidock.cli.opts.run_flags import FLAGS
+from minidock.cli.streams import complain, say
 
 
 def body(context: Context, parsed: Parsed) -> dict[str, Any]:

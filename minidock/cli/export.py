@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, string
+from minidock.cli.streams import write_all
 
 
 def do(context: Context, parsed: Parsed) -> int:
@@ -17,8 +17,7 @@ def do(context: Context, parsed: Parsed) -> int:
         if os.isatty(1):
             raise UsageError("cowardly refusing to save to a terminal. Use the -o flag or redirect", 1)
         for chunk in context.api.export(parsed.args[0]):
-            sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+            write_all(1, chunk)
         return 0
     half = f"{path}.{os.getpid()}.tmp"
     try:

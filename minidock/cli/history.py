@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidock.cli.context import Context, say
+from minidock.cli.context import Context
 from minidock.cli.format import FORMAT_HELP, listing, units
 from minidock.cli.grammar.command import Command
 from minidock.cli.grammar.flags import Parsed, boolean, string
+from minidock.cli.streams import say
 
 TABLE = "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
 TABLE_EXACT = "{{.ID}}\t{{.CreatedAt}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"

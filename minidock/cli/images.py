@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from minidock.cli.context import Context, say
+from minidock.cli.context import Context
 from minidock.cli.format import FORMAT_HELP, listing, units
 from minidock.cli.grammar.command import Command
 from minidock.cli.grammar.flags import Parsed, boolean, many, string
 from minidock.cli.opts import filters
+from minidock.cli.streams import say
 
 TABLE = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
 TABLE_DIGESTS = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"

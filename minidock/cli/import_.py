@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import Any
 
-from minidock.cli.context import Context, say
+from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, many
+from minidock.cli.streams import say, stdin
 from minidock.cli.tag import split_reference
 
 
@@ -19,7 +19,7 @@ def do(context: Context, parsed: Parsed) -> int:
     repository, tag = split_reference(reference[0]) if reference else (None, None)
     data: Any = source
     if source == "-":
-        data = sys.stdin.buffer
+        data = stdin()
     elif "://" not in source and not os.path.isfile(source):
         raise UsageError(f"open {source}: no such file or directory", 1)
     answer = context.api.import_image(data, repository=repository, tag=tag, changes=parsed["change"] or None)

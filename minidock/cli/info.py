@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-from minidock.cli.context import Context, complain
+from minidock.cli.context import Context
 from minidock.cli.format import INSPECT_FORMAT_HELP, units
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, string
+from minidock.cli.streams import complain, write
 
 # docker's order; a row is left out when the engine does not tell it
 ROWS = (
@@ -39,8 +39,8 @@ def do(context: Context, parsed: Parsed) -> int:
         return _formatted(found, parsed["format"])
     from minidock.cli.version import client_version
 
-    sys.stdout.write(f"Client:\n Version:    {client_version()['Version']}\n Debug Mode: {_bool(context.options.debug)}\n\n")
-    sys.stdout.write("Server:\n" + "".join(f" {line}\n" for line in lines(found)))
+    write(f"Client:\n Version:    {client_version()['Version']}\n Debug Mode: {_bool(context.options.debug)}\n\n")
+    write("Server:\n" + "".join(f" {line}\n" for line in lines(found)))
     for warning in found.get("Warnings") or ():
         complain(warning)
     return 0
@@ -90,7 +90,7 @@ def _formatted(found: dict[str, Any], form: str) -> int:
     from minidock.cli.format.template import Template, TemplateError
 
     try:
-        sys.stdout.write(Template("{{json .}}" if form == "json" else form, strict=True).render(found) + "\n")
+        write(Template("{{json .}}" if form == "json" else form, strict=True).render(found) + "\n")
     except TemplateError as error:
         raise UsageError(f"template parsing error: {error}", 64) from None
     return 0

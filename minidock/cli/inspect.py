@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from minidock.cli import failures
-from minidock.cli.context import Context, complain, say
+from minidock.cli.context import Context
 from minidock.cli.format import INSPECT_FORMAT_HELP
 from minidock.cli.format.template import Template, TemplateError
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, string
+from minidock.cli.streams import complain, say
 
 if TYPE_CHECKING:
     from minidock.client.api import APIClient

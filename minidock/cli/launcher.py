@@ -21,7 +21,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,11 +41,15 @@ launch()
 def launch() -> NoReturn:
     """`main` with the words of the command line; ends the process with its exit code."""
     gc.set_threshold(GARBAGE)
-    from minidock.cli.main import main  # from here on it counts
+    try:
+        from minidock.cli import streams  # from here on it counts
 
-    code = main()
-    with suppress(BrokenPipeError):
-        sys.stdout.flush()  # an interrupted command's
+        streams.install()
+        from minidock.cli.main import main
+
+        code = main()
+    except KeyboardInterrupt:  # before main's own, or after
+        code = 130
     os._exit(code)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from minidock.cli.context import Context
 from minidock.cli.format import progress
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, string
+from minidock.cli.streams import stdin
 
 
 def do(context: Context, parsed: Parsed) -> int:
@@ -24,7 +24,7 @@ def do(context: Context, parsed: Parsed) -> int:
         return 0
     if os.isatty(0):
         raise UsageError("requested load from stdin, but stdin is empty", 1)
-    progress.show(context.api.load_image(sys.stdin.buffer, quiet=parsed["quiet"]), quiet=parsed["quiet"])
+    progress.show(context.api.load_image(stdin(), quiet=parsed["quiet"]), quiet=parsed["quiet"])
     return 0
 
 

@@ -13,7 +13,7 @@ from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, string
 from minidock.cli.opts import OptionError, times
-from minidock.cli.terminal.pump import write_all
+from minidock.cli.streams import write_all
 
 
 def do(context: Context, parsed: Parsed) -> int:
@@ -50,13 +50,28 @@ def do(context: Context, parsed: Parsed) -> int:
 
 
 def _both(copy: Callable[[int, bool, bool], None]) -> None:
-    """Stdout here, stderr in a thread of its own (its end is waited for, its failure is ours)."""
-    from concurrent.futures import ThreadPoolExecutor
+    """Each stream in a thread of its own: this one waits for their ends, and may be interrupted.
 
-    with ThreadPoolExecutor(1) as pool:
-        errors = pool.submit(copy, 2, False, True)
-        copy(1, True, False)
-        errors.result()
+    The first failure is ours at once: the other stream may be silent for ever.
+    """
+    from queue import SimpleQueue
+    from threading import Thread
+
+    ends: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def run(fd: int, stdout: bool, stderr: bool) -> None:
+        try:
+            copy(fd, stdout, stderr)
+        except BaseException as error:  # noqa: BLE001 — carried over to the main thread, which raises it
+            ends.put(error)
+        else:
+            ends.put(None)
+
+    for which in ((1, True, False), (2, False, True)):
+        Thread(target=run, args=which, daemon=True).start()
+    for _ in range(2):
+        if error := ends.get():
+            raise error
 
 
 def _same_file(one: int, other: int) -> bool:

@@ -9,7 +9,7 @@ wrong number of arguments           cobra's words, the usage line           1
 the engine refused                  ``Error response from daemon: …``       1
                                     for ``run``, with its name in front     125, 126 or 127
 Ctrl-C                                                                      130
-the reader of our output has gone                                           141
+our output cannot be written              one line, or none (``streams.py``)        1, 141
 a fault of ours                     one line; MINIDOCK_DEBUG=1: traceback   125
 ==================================  ======================================  ====
 """
@@ -23,12 +23,13 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from minidock.cli import failures
-from minidock.cli.context import Context, Globals, complain, say
+from minidock.cli import failures, streams
+from minidock.cli.context import Context, Globals
 from minidock.cli.grammar import flags as flagset
 from minidock.cli.grammar import help as helptext
 from minidock.cli.grammar.command import PROGRAM, Command, UsageError, run_help
 from minidock.cli.grammar.flags import boolean, string
+from minidock.cli.streams import complain, say
 
 
 class Entry(NamedTuple):
@@ -111,13 +112,22 @@ OPTIONS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        # names and labels may hold bytes that are no UTF-8: print them as they came
-        stream.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+    code = 0
     try:
-        code = _run(words)
-        sys.stdout.flush()
-        return code
+        code = _guarded(words)
+        streams.flush()
+    except streams.StreamError as error:
+        if error.broken:
+            return code or streams.SIGPIPE_STATUS
+        complain(str(error))
+        return code or 1
+    return code
+
+
+def _guarded(words: list[str]) -> int:
+    """`_run`, whose errors become words and exit codes; all but StreamError."""
+    try:
+        return _run(words)
     except UsageError as error:
         complain(str(error))
         return error.code
@@ -126,10 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # nobody reads any more: what is still buffered must not raise again at the exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except streams.StreamError:
+        raise
     except MemoryError:
         return _no_memory()
     except Exception as error:  # noqa: BLE001 — the last resort: a fault of ours, never a traceback unless asked for
@@ -243,4 +251,5 @@ def _group_help(group: str) -> str:
 
 
 if __name__ == "__main__":
+    streams.install()
     sys.exit(main())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidock.cli.context import Context, say
+from minidock.cli.context import Context
 from minidock.cli.format import FORMAT_HELP, listing, units
 from minidock.cli.grammar.command import Command
 from minidock.cli.grammar.flags import Flag, Parsed, boolean, many, string
 from minidock.cli.grammar.quote import quote
 from minidock.cli.grammar.values import int64
 from minidock.cli.opts import filters
+from minidock.cli.streams import say
 
 TABLE = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
 HEADERS = {

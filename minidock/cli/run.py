@@ -17,11 +17,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock.cli import failures
-from minidock.cli.context import Context, say
+from minidock.cli.context import Context
 from minidock.cli.create import body, create
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, string
 from minidock.cli.opts.run_flags import FLAGS
+from minidock.cli.streams import say
 from minidock.cli.terminal import exitcode
 from minidock.cli.terminal.session import Session, check_tty
 from minidock.cli.terminal.tty import size

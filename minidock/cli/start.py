@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from minidock.cli import failures
-from minidock.cli.context import Context, complain, say
+from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, string
+from minidock.cli.streams import complain, say
 from minidock.cli.terminal import exitcode
 from minidock.cli.terminal.session import Session, check_tty
 

@@ -20,10 +20,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from minidock.cli import failures
-from minidock.cli.context import Context, complain
+from minidock.cli.context import Context
 from minidock.cli.format import FORMAT_HELP
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, string
+from minidock.cli.streams import complain, flush, write
 
 if TYPE_CHECKING:
     from minidock.client.api import APIClient
@@ -168,8 +169,8 @@ def _draw(text: str) -> None:
         rows, columns = tty.size(sys.stdout.fileno())
         lines = [line[: columns or None] for line in text.splitlines()][: (rows or 25) - 1]
         text = HOME + "".join(line + END_OF_LINE + "\n" for line in lines) + END_OF_SCREEN
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    write(text)
+    flush()
 
 
 COMMAND = Command(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 from minidock.cli.context import Context
 from minidock.cli.format.table import columns
 from minidock.cli.grammar.command import Command
 from minidock.cli.grammar.flags import Parsed
+from minidock.cli.streams import write
 
 MIN_WIDTH = 20
 
@@ -17,7 +16,7 @@ def do(context: Context, parsed: Parsed) -> int:
     container, *ps_options = parsed.args
     found = context.api.top(container, ps_args=" ".join(ps_options) or None)
     lines = ["\t".join(row) for row in [found["Titles"], *found["Processes"]]]
-    sys.stdout.write(columns(lines, MIN_WIDTH))
+    write(columns(lines, MIN_WIDTH))
     return 0
 
 

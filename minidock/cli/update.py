@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from minidock.cli import failures
-from minidock.cli.context import Context, complain, say
+from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, string
 from minidock.cli.opts import OptionError, container
 from minidock.cli.opts.run_config import LISTS, NUMBERS
 from minidock.cli.opts.run_flags import RESOURCES
+from minidock.cli.streams import complain, say
 
 TEXTS = {"cpuset-cpus": "CpusetCpus", "cpuset-mems": "CpusetMems"}
 _RUN = {flag.name: flag for flag in RESOURCES}

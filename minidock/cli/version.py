@@ -11,6 +11,7 @@ from minidock.cli.context import Context
 from minidock.cli.format import INSPECT_FORMAT_HELP
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, string
+from minidock.cli.streams import write
 
 API_VERSION = "1.41"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -21,12 +22,12 @@ def do(context: Context, parsed: Parsed) -> int:
     client = client_version()
     if parsed["format"]:
         return _formatted(context, client, parsed["format"])
-    sys.stdout.write(_block("Client:", _rows(client), 19, 1))
+    write(_block("Client:", _rows(client), 19, 1))
     server = context.api.version()
-    sys.stdout.write("\nServer:\n" + _block(" Engine:", _rows(server), 19, 2))
+    write("\nServer:\n" + _block(" Engine:", _rows(server), 19, 2))
     for component in server.get("Components") or ():
         if component["Name"] != "Engine":
-            sys.stdout.write(_block(f" {component['Name']}:", [("Version", component["Version"])], 19, 2))
+            write(_block(f" {component['Name']}:", [("Version", component["Version"])], 19, 2))
     return 0
 
 
@@ -47,7 +48,7 @@ def _formatted(context: Context, client: dict[str, str], form: str) -> int:
 
     try:
         template = Template("{{json .}}" if form == "json" else form, strict=True)
-        sys.stdout.write(template.render({"Client": client, "Server": context.api.version()}) + "\n")
+        write(template.render({"Client": client, "Server": context.api.version()}) + "\n")
     except TemplateError as error:
         raise UsageError(f"template parsing error: {error}", 64) from None
     return 0

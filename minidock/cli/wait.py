@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from minidock.cli import failures
-from minidock.cli.context import Context, complain, say
+from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command
 from minidock.cli.grammar.flags import Parsed
+from minidock.cli.streams import complain, say
 
 
 def do(context: Context, parsed: Parsed) -> int:

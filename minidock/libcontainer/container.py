@@ -5,10 +5,10 @@
     parent (the starter)                                  child (pid 1, init.py)
     ────────────────────                                   ──────────────────────
     cgroup made                                            ·
+    root planned; made as a detached mount, binds opened   ·
     into the namespaces to join, for a moment              ·
     clone3(new namespaces, pidfd, into cgroup) ─────────> born
-    back into our own                                     cuts what ties it to us, plans its root
-    root as a detached mount, binds opened ── MOUNTS ───> joins the other cgroups (v1)
+    back into our own                                     cuts what ties it to us, joins the other cgroups (v1)
     uid_map, gid_map ── MAPS ───────────────────────────> becomes 0 of the user namespace
     oom_score_adj                                         mounts, pivot_root, who it is, where it is
     ready() <──────────────────────────── "ready" ─────── waits
@@ -17,8 +17,8 @@
          <─────────────────── "exec", then end of file ── execve
     wait on pidfd, destroy()
 
-The detached mounts hang on descriptors that the child is given (SCM_RIGHTS) and attaches; no mount table outside ever shows
-them. They are made while the child finds its feet: on two cores that costs no time.
+The detached mounts hang on descriptors that the child inherits and attaches; no mount table outside ever shows them. They, and
+all that can be, are made before the clone: after it, each page that either side writes to must be copied first (2 µs).
 
 Namespaces of *other* containers are entered by the parent for the moment of the clone, so that the child is simply born in
 them: setns(2) for pid and time concerns only children anyway, and one rule for all kinds spares the second fork that
@@ -36,6 +36,7 @@ from minidock.libcontainer import cgroups, init, rootfs, rootmount, sync, userns
 from minidock.libcontainer.birth import At, adjust_oom_score, adopt, borrow, open_source, read_program, stepping
 from minidock.libcontainer.birth import InitProcess as InitProcess
 from minidock.libcontainer.config import HOST, NEW, Config
+from minidock.libcontainer.operations import Operation, Root
 from minidock.libcontainer.stdio import Stdio as Stdio
 from minidock.libcontainer.stdio import give
 from minidock.linux import namespaces, process, trace
@@ -59,10 +60,13 @@ def create(
     with ExitStack() as undo, stepping("create container") as at:
         group = _cgroup(config, trees, undo, at)
         seccomp = read_program(config.process.seccomp, at)
-        at("clone3")
+        warnings: list[str] = []
         ours, theirs = sync.pair(undo)
-        job = init.Job(config, stdio, theirs, ours, seccomp, group, tracer)
         with ExitStack() as births:  # what only the child needs: closed here as soon as it is born
+            operations = rootfs.plan(config, cgroups.directories(group))
+            root = _open_mounts(config, operations, births, warnings, at)
+            job = init.Job(config, stdio, theirs, ours, seccomp, group, operations, root, tracer)
+            at("clone3")
             fd = group.fd() if group else None
             if fd is not None:
                 births.callback(os.close, fd)
@@ -70,8 +74,7 @@ def create(
                 pid, pidfd = _give_birth(job, flags | (process.CLONE_PARENT if sibling else 0), fd)
         theirs.close()
         container = adopt(pid, pidfd, ours, undo)
-        with ExitStack() as mounts:
-            container.sync.give(_open_mounts(config, group, mounts, container.warnings, at))
+        container.warnings.extend(warnings)
         if config.namespaces.user != HOST:
             give(stdio.fds(), userns.host_id(config.uid_map, 0))
         if config.namespaces.user == NEW:
@@ -108,18 +111,18 @@ def _cgroup(config: Config, trees: Sequence[cgroups.Hierarchy], undo: ExitStack,
 
 
 def _open_mounts(
-    config: Config, group: cgroups.Manager | None, mounts: ExitStack, warnings: list[str], at: At
-) -> list[int]:  # fmt: skip
-    """The detached mounts in the order of `rootfs.sources`, the root's first; closed by `mounts`."""
+    config: Config, operations: list[Operation], births: ExitStack, warnings: list[str], at: At
+) -> Root:  # fmt: skip
+    """The detached mounts that `operations` attach; closed by `births`."""
     at("mount root", config.root.upper or config.root.source)
-    tree, notices = rootmount.open_root(config.root, mounts, config.uid_map, config.gid_map)
+    tree, notices = rootmount.open_root(config.root, births, config.uid_map, config.gid_map)
     warnings += notices
-    found = [tree]
-    for operation, source, recursive in rootfs.sources(rootfs.plan(config, cgroups.directories(group))):
+    root = Root(tree, user_namespace=config.namespaces.user != HOST)
+    for operation, source, recursive in rootfs.sources(operations):
         at(operation.step, source)
-        found.append(open_source(source, recursive, mounts))
-        mounts.callback(os.close, found[-1])
-    return found
+        root.sources[operation.path, source] = opened = open_source(source, recursive, births)
+        births.callback(os.close, opened)
+    return root
 
 
 @contextmanager

@@ -34,6 +34,8 @@ class Job:
     parents: socket.socket
     seccomp: bytes
     cgroup: cgroups.Manager | None
+    operations: list[Operation]
+    root: Root
     tracer: trace.Tracer | None
 
 
@@ -45,8 +47,7 @@ def main(job: Job) -> NoReturn:
     try:
         job.parents.close()  # or we would never see that the parent is gone
         start(child)
-        operations = rootfs.plan(job.config, cgroups.directories(job.cgroup))
-        who = _set_up(job, operations, _take_mounts(job.config, operations, child), child)
+        who = _set_up(job, job.operations, job.root, child)
         child.say("ready")
         child.wait(sync.GO)
         become(job.config.process, who, job.seccomp, child, init=job.config.init)
@@ -63,14 +64,6 @@ def start(child: sync.Child) -> None:
     process.reset_signals()
     os.setsid()
     os.umask(0)  # modes of nodes are meant as written
-
-
-def _take_mounts(config: Config, operations: list[Operation], child: sync.Child) -> Root:
-    """The detached mounts that the parent has made for us meanwhile."""
-    child.at("mount root", config.root.upper or config.root.source)
-    opened = [(operation.path, source) for operation, source, _ in rootfs.sources(operations)]
-    tree, *sources = child.take(1 + len(opened))
-    return Root(tree, dict(zip(opened, sources, strict=True)), user_namespace=config.namespaces.user != HOST)
 
 
 def _set_up(job: Job, operations: list[Operation], root: Root, child: sync.Child) -> user.User:

@@ -4,7 +4,6 @@ Sequenced packets (unix(7), SOCK_SEQPACKET): one send is one message, and the en
 The child's end is close-on-exec, so a successful execve *is* the last message::
 
     parent (starter; from "exec" on the shim)        child (init)
-      ── MOUNTS, with descriptors ───────────────>   a container only: its root and its bind mounts, detached
       ── MAPS ───────────────────────────────────>   only with a user namespace: its uid_map and gid_map are written
       <── {"event": "ready", …} ──────────────────   the root is set up; everything that can be checked was
       ── GO ─────────────────────────────────────>
@@ -26,10 +25,8 @@ from typing import Any
 
 from minidock.errors import CommandNotExecutable, CommandNotFound, StartError
 from minidock.linux import trace
-from minidock.linux.sockets import receive_fds
 
-MOUNTS, MAPS, GO = b"mounts", b"maps", b"go"
-_MAX_FDS = 250  # in one message; the kernel takes 253 (net/core/scm.c)
+MAPS, GO = b"maps", b"go"
 _MAX = 1 << 20
 _KINDS: dict[str, type[StartError]] = {
     "start": StartError,
@@ -60,14 +57,6 @@ class Parent:
         """Say MAPS or GO. A child that is gone is noticed by `expect`, which knows why."""
         try:
             self.sock.send(word)
-        except (BrokenPipeError, ConnectionResetError):
-            return
-
-    def give(self, fds: list[int]) -> None:
-        """Send descriptors for the child's `take`; a child that is gone is noticed by `expect`."""
-        try:
-            for start in range(0, len(fds), _MAX_FDS):
-                socket.send_fds(self.sock, [MOUNTS], fds[start : start + _MAX_FDS])
         except (BrokenPipeError, ConnectionResetError):
             return
 
@@ -112,16 +101,6 @@ class Child:
     def warn(self, text: str) -> None:
         """Something that was asked for cannot be had here, and the container starts all the same."""
         self.warnings.append(text)
-
-    def take(self, count: int) -> list[int]:
-        """Receive `count` descriptors. When the parent is gone: end."""
-        taken: list[int] = []
-        while len(taken) < count:
-            word, fds = receive_fds(self.sock, 16, _MAX_FDS)
-            if word != MOUNTS:
-                os._exit(1)
-            taken += fds
-        return taken
 
     def wait(self, word: bytes) -> None:
         """Block until the parent says `word`. When the parent is gone there is nobody left to tell: end."""

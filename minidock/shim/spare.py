@@ -37,8 +37,8 @@ from minidock.shim.starter import NAMES, Starter, rehearse
 class Post:
     """What a fork of the zygote is given: where connections come in, and what to answer to ``version``.
 
-    A spare has no `connection` yet; it says at the pipe `taken` that it has one, and closes that when the start is over. Who
-    was forked for a connection, because there was no spare, has no such pipe (-1).
+    A spare has no `connection` yet; it says at the pipe `taken` that it has one, and the end of that pipe is the end of the
+    shim. Who was forked for a connection, because there was no spare, has no such pipe (-1).
     """
 
     listener: socket.socket
@@ -73,7 +73,7 @@ def stand_by(post: Post) -> NoReturn:
     watched = process.pidfd_open(child)  # what can fail comes before our word: until then the start is taken back
     channel.send(b"1")
     with _last_frame():
-        _be_shim(channel, watched, post.taken)
+        _be_shim(channel, watched)
 
 
 def _be_starter(channel: socket.socket, post: Post) -> NoReturn:
@@ -97,13 +97,14 @@ def _take_connection(post: Post) -> socket.socket:
     """The spare's long wait."""
     rehearse()
     watched = process.pidfd_open(post.zygote)
-    poll = select.poll()
-    poll.register(post.listener, select.POLLIN)
+    epoll = select.epoll()
+    epoll.register(post.listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)  # one connection wakes one spare
     while True:
-        poll.poll()
+        epoll.poll()
         with suppress(BlockingIOError):  # the zygote may have been faster
             connection = post.listener.accept()[0]
             break
+    epoll.close()
     _live_as_long_as(watched)
     os.write(post.taken, b"1")
     return connection
@@ -117,7 +118,7 @@ def _live_as_long_as(zygote: int) -> None:
     os.close(zygote)
 
 
-def _be_shim(channel: socket.socket, starter: int, taken: int) -> NoReturn:
+def _be_shim(channel: socket.socket, starter: int) -> NoReturn:
     """Take over what the starter (a pidfd) hands over, and run."""
     try:
         handed, fds = protocol.receive(channel, max_fds=len(NAMES))
@@ -127,8 +128,6 @@ def _be_shim(channel: socket.socket, starter: int, taken: int) -> NoReturn:
     channel.close()
     shim = Shim(handed, dict(zip(handed["names"], fds, strict=True)), starter)
     shim.begin()
-    if taken >= 0:
-        os.close(taken)
     shim.run()
 
 

@@ -83,6 +83,7 @@ class Starter:
         if log.driver == "json-file":
             self._handed["log"] = jsonlog.open_file(log.path)
             undo.callback(os.close, self._handed["log"])
+        self._listen(undo)
         with ExitStack() as theirs:
             stdio = self._terminal(undo, theirs) if what.tty else self._pipes(undo, theirs)
             if isinstance(self._spec, config.ExecConfig):
@@ -95,7 +96,8 @@ class Starter:
         self._handed["pidfd"] = started.pidfd
         if waits:
             self._tell({"event": "created", "pid": started.pid})
-        self._listen(undo)
+        else:
+            self._go(started)  # init need not wait for us when it is ready
         started.ready()
         if what.tty:
             self._receive_master(undo)
@@ -103,10 +105,14 @@ class Starter:
             message, _ = protocol.receive(self._connection)
             if message.get("op") != "go":
                 raise protocol.Closed("the engine did not say go")
+            self._go(started)
+        self._hand_over(started, undo)
+
+    def _go(self, started: InitProcess) -> None:
+        """Let init execute the command as soon as it is ready."""
         if not self._channel.recv(1):  # the shim's word that it no longer dies with the zygote
             raise protocol.Closed("the shim has gone")
         started.tell(sync.GO)
-        self._hand_over(started, undo)
 
     def _tell(self, message: dict[str, Any]) -> None:
         try:

@@ -42,6 +42,11 @@ from minidock.linux import process
 from minidock.shim import after, protocol, spare
 from minidock.shim.starter import rehearse
 
+# How many forks stand ready: one for a start, and one for the next, which may come before the first is replaced.
+_SPARES = 2
+# Seconds after which a start that is not over is no short command, and no reason to wait any longer.
+_MOMENT = 0.03
+
 
 def main(argv: list[str]) -> None:
     """``zygote INSTANCE VERSION SOCKET READY_FD``: detach, listen at SOCKET, write one byte to READY_FD, serve for ever."""
@@ -110,25 +115,55 @@ def _fork_keeper(listener: socket.socket, ready: int) -> int:
 
 
 def _serve(listener: socket.socket, path: str, version: str, _keeper: int) -> NoReturn:
-    """Keep one spare ready; fork for who comes while it is not; until our socket's file is no longer ours."""
-    folder = _end_with(path)
+    """Keep spares ready; fork for who comes while there is none; until our socket's file is no longer ours.
+
+    New spares are made when the starts are over, and short commands too (or a `_MOMENT` has passed): on a machine of two cores
+    they would take one from the container that somebody waits for.
+    """
+    watched = _end_with(path)
     listener.setblocking(False)
     zygote = os.getpid()
+    spares: set[int] = set()  # for each that stands ready, a pipe on which it says that it was taken
+    taken: set[int] = set()  # the same pipe, whose end of file says that all is over
     while True:
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        if os.fork() == 0:
-            os.close(reader)
-            os.close(folder)
-            spare.stand_by(spare.Post(listener, version, zygote, taken=writer))
-        os.close(writer)
-        os.read(reader, 1)  # the spare is taken
-        for connection in _while_it_starts(reader, listener):
+        while not taken and len(spares) < _SPARES:
+            reader, writer = os.pipe2(os.O_CLOEXEC)
             if os.fork() == 0:
-                os.close(reader)
-                os.close(folder)
+                _close({watched, reader, *spares})
+                spare.stand_by(spare.Post(listener, version, zygote, taken=writer))
+            os.close(writer)
+            spares.add(reader)
+        ready = _wait(spares | taken | ({listener.fileno()} if not spares else set()), _MOMENT if taken else None)
+        for connection in _accept(listener) if listener.fileno() in ready else ():
+            if os.fork() == 0:
+                _close({watched, *taken})
                 spare.stand_by(spare.Post(listener, version, zygote, connection))
             connection.close()
-        os.close(reader)
+        over = ready & taken if ready else set(taken)
+        gone = {reader for reader in ready & spares if not os.read(reader, 1)}
+        taken |= ready & spares - gone
+        spares -= ready
+        taken -= over
+        _close(over | gone)
+
+
+def _wait(fds: set[int], seconds: float | None) -> set[int]:
+    """Those of `fds` that can be read or have ended; none of them when so much time has passed."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    return {fd for fd, _ in poll.poll(None if seconds is None else seconds * 1000)}
+
+
+def _accept(listener: socket.socket) -> Iterator[socket.socket]:
+    """Who waits at the socket, unless a spare was faster."""
+    with suppress(BlockingIOError):
+        yield listener.accept()[0]
+
+
+def _close(fds: set[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _end_with(path: str) -> int:
@@ -158,20 +193,3 @@ def _end_with(path: str) -> int:
     fcntl.fcntl(folder, fcntl.F_NOTIFY, fcntl.DN_DELETE | fcntl.DN_RENAME | fcntl.DN_MULTISHOT)
     look(0, None)
     return folder
-
-
-def _while_it_starts(taken: int, listener: socket.socket) -> Iterator[socket.socket]:
-    """Who connects while there is no spare; returns when the one that was taken has done its start (or has died).
-
-    The next spare is not made before: on a machine of two cores it would take one from the container that somebody waits for.
-    """
-    poll = select.poll()
-    poll.register(taken, 0)  # the end of file alone
-    poll.register(listener, select.POLLIN)
-    while True:
-        ready = [fd for fd, _ in poll.poll()]
-        if listener.fileno() in ready:
-            with suppress(BlockingIOError):
-                yield listener.accept()[0]
-        elif taken in ready:
-            return

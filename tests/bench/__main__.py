@@ -11,7 +11,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import cold, crowd, limits, memory, scale, stats, steps, warm
+from tests.bench import cold, crowd, limits, memory, scale, shim, stats, steps, warm
 from tests.bench.stage import Stage, tmpfs_on_run
 
 EXPERIMENTS = {
@@ -21,6 +21,7 @@ EXPERIMENTS = {
     "crowd": crowd.run,
     "memory": memory.run,
     "scale": scale.run,
+    "shim": shim.run,
     "limits": limits.run,
     "stats": stats.run,
     "steps": steps.run,

@@ -7,13 +7,13 @@ Source: docker/cli ``cli/command/formatter/formatter.go``.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from minidock.cli.format.table import columns
 from minidock.cli.format.template import Template, TemplateError
 from minidock.cli.grammar.command import UsageError
+from minidock.cli.streams import write
 
 
 class Listing:
@@ -32,7 +32,7 @@ class Listing:
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Print `rows`. Raises UsageError if the template asks for what a row has not."""
-        sys.stdout.write(self.text(rows))
+        write(self.text(rows))
 
     def text(self, rows: Iterable[Mapping[str, Any]]) -> str:
         """What `write` prints."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from minidock.cli.grammar.command import UsageError
+from minidock.cli.streams import write
 
 
 def show(records: Iterable[Mapping[str, Any]], *, quiet: bool = False) -> None:
@@ -24,9 +25,9 @@ def show(records: Iterable[Mapping[str, Any]], *, quiet: bool = False) -> None:
 def _line(record: Mapping[str, Any]) -> None:
     _check(record)
     if text := record.get("stream"):
-        sys.stdout.write(text)
+        write(text)
     elif (status := record.get("status")) and not record.get("progressDetail"):
-        sys.stdout.write(f"{record['id']}: {status}\n" if record.get("id") else f"{status}\n")
+        write(f"{record['id']}: {status}\n" if record.get("id") else f"{status}\n")
     sys.stdout.flush()
 
 

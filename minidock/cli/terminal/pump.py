@@ -13,6 +13,8 @@ import socket
 import struct
 from typing import Protocol
 
+from minidock.cli.streams import write_all
+
 CHUNK = 64 << 10
 STDERR_STREAM = 2
 _FRAME = struct.Struct(">BxxxI")
@@ -138,13 +140,3 @@ class Pump:
         except OSError:
             # the process has closed its stdin, or ended: its output may still come
             self.stdin, self.pending, self.half_close_due = None, b"", False
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write all of `data`, also where someone made our descriptor non-blocking. Raises BrokenPipeError."""
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except BlockingIOError:
-            select.select([], [fd], [])

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from minidock.cli.context import complain
 from minidock.cli.grammar.command import UsageError
+from minidock.cli.streams import StreamError, complain
 from minidock.cli.terminal import tty as terminal
 from minidock.cli.terminal.pump import Pump
 from minidock.cli.terminal.signals import FORWARDED, GIVE_UP_AFTER, Proxy
@@ -88,7 +88,13 @@ class Session:
             if self.tty and self.stdin:
                 stack.enter_context(terminal.raw(0))
             stack.enter_context(proxy.armed())
-            detached = pump.run()
+            try:
+                detached = pump.run()
+            except StreamError as error:
+                if error.broken and (self._kill is None or error.fd != 1):
+                    raise
+                # docker hands on every signal, SIGPIPE too, so that here the error is seen and told
+                raise UsageError(str(error), 1) from None
         attached.close()
         if detached:
             complain(DETACHED)

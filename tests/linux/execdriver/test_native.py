@@ -1,4 +1,4 @@
-"""The driver's own part: bringing up zygotes, versions, errors in its words, and how fast and small it is."""
+"""The driver's own part: bringing up zygotes, versions, errors in its words, and how small it is."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -188,22 +186,3 @@ def test_protected_executable(tmp_path: Path) -> None:
     os.close(fd)
     os.close(copy)
     assert outcomes == ["writable", "Read-only file system", "Operation not permitted"]
-
-
-@pytest.mark.measuring
-def test_speed(own: Instance) -> None:
-    """Printed, not judged: cold start of the zygote, a warm run, and 80-byte lines through the shim into the log."""
-    start = time.perf_counter()
-    own.driver._zygote().close()
-    sys.stdout.write(f"zygote cold start {(time.perf_counter() - start) * 1e3:.1f} ms\n")
-    runs = []
-    for _ in range(50):
-        c = own.container("true")
-        start = time.perf_counter()
-        c.run()
-        runs.append((time.perf_counter() - start) * 1e3)
-    sys.stdout.write(f"warm run: best {min(runs):.2f} ms, median {sorted(runs)[25]:.2f} ms\n")
-    c = own.container("sh", "-c", f"yes {'x' * 79} | head -c 100000000")
-    start = time.perf_counter()
-    c.run()
-    sys.stdout.write(f"log: {100 / (time.perf_counter() - start):.0f} MB/s\n")

@@ -15,6 +15,7 @@ import pytest
 from minidock.daemon.containers import attach, create, logs, rm, run, start, wait
 from minidock.daemon.engine import Engine
 from minidock.daemon.record.container import Container
+from minidock.errors import NotFound
 from tests.linux.robust import remains
 
 LINES = 300_000
@@ -107,9 +108,17 @@ def wait_times_out(engine: Engine, id: str) -> bool:
 
 
 def test_a_reader_that_never_reads_and_a_stop(engine: Engine) -> None:
-    """A container that is held back can be removed like any other."""
+    """A container that is held back can be removed like any other: nothing of it stays, and the reader's wait is over."""
+    before = remains.look(engine)
     id = made(engine, "yes")
-    with attach.attach(engine, id, stdin=False):
+    with attach.attach(engine, id, stdin=False) as reader:
         start.start(engine, id)
         remains.eventually(lambda: still(engine, id), "the writer is held back")
         rm.rm(engine, id, force=True)
+        assert not engine.paths.container(id).exists()
+        with pytest.raises(NotFound):
+            Container.load(engine, id)
+        reader.settimeout(30)
+        while reader.recv(1 << 20):  # what had been written, and then the end: no error, no waiting for ever
+            pass
+    assert remains.settled(engine.paths.root, before, ignore=("fds",)) == []

@@ -28,8 +28,15 @@ def test_no_area() -> None:
     assert swapfile.areas(SWAPS.splitlines()[0]) == []
 
 
-def test_switching_off_what_is_not_on_does_nothing(tmp_path: Path) -> None:
+def test_switching_off_what_is_not_on_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """swapoff(8) of such a file fails: a chapter that cleans up twice would end in an error."""
+    ran: list[object] = []
+    monkeypatch.setattr(swapfile, "_run", lambda *command: ran.append(command))
     swapfile.switch_off(tmp_path / "nothing")
+    assert ran == []
+    monkeypatch.setattr(swapfile, "areas", lambda: [Area(str(tmp_path / "nothing"), 0, 0, 0)])
+    swapfile.switch_off(tmp_path / "nothing")
+    assert ran == [("swapoff", str(tmp_path / "nothing"))]
 
 
 def test_a_path_without_a_disk() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import select
 import socket
 import termios
 import tty
@@ -234,8 +235,12 @@ def test_input_without_stdin_is_thrown_away(bench) -> None:
     b = bench(stdin=False)
     with b.attach() as one:
         for _ in range(10):
-            one.sendall(b"x" * 60000)
+            one.sendall(b"x" * 60000)  # a megabyte would not fit into the socket's buffer if nobody read
             b.turns()
+        assert select.select([one], [], [], 0)[0] == []  # no answer, and no end either
+        os.write(b.stdout, b"fine")
+        b.turns()
+        assert one.recv(100) == protocol.frame(1, b"fine")
 
 
 def test_tty_is_raw_both_ways_and_detaches(bench) -> None:
