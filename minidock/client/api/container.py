@@ -85,7 +85,10 @@ class ContainerApi(ApiBase):
     def create_container_from_config(
         self, config: Mapping[str, Any], name: str | None = None, platform: str | None = None
     ) -> wire.CreateResponse:
-        """Make a container from an Engine API body (`config` has HostConfig and NetworkingConfig in it)."""
+        """Make a container from an Engine API body (`config` has HostConfig and NetworkingConfig in it), by that `name`.
+
+        `platform`: see `check_platform`.
+        """
         body = create_body(config)
         if platform:
             self.check_platform(platform)
@@ -99,7 +102,10 @@ class ContainerApi(ApiBase):
             raise NotSupported(f"platform {platform}: this engine runs {running['Os']}/{running['Arch']} only")
 
     def create_host_config(self, **kwargs: Unpack[HostOptions]) -> HostConfig:
-        """The HostConfig from docker-py's keywords: see `minidock.client.types.HOST_CONFIG` for all of them."""
+        """The HostConfig from docker-py's keywords: see `minidock.client.options.HostOptions` for all of them.
+
+        Raises TypeError for another keyword.
+        """
         from minidock.client.types import HostConfig
 
         if "version" in kwargs:
@@ -121,7 +127,8 @@ class ContainerApi(ApiBase):
     # --- its life
 
     def start(self, container: Resource, *args: Any, **kwargs: Any) -> None:
-        """Start it; nothing happens if it runs. Raises StartError and its children when the command cannot be started."""
+        """Start `container`; nothing happens if it runs. Raises StartError and its children when the command cannot be started,
+        DeprecatedMethod for any other argument."""
         if args or kwargs:
             raise DeprecatedMethod(
                 "Providing configuration in the start() method is no longer supported. "
@@ -136,19 +143,19 @@ class ContainerApi(ApiBase):
             daemon.stop(self.engine, resource_id(container), timeout)
 
     def restart(self, container: Resource, timeout: int | None = STOP_TIMEOUT) -> None:
-        """Stop (if it runs), then start."""
+        """Stop `container` (if it runs; `timeout` as in `stop`), then start it."""
         daemon.restart(self.engine, resource_id(container), timeout)
 
     def kill(self, container: Resource, signal: str | int | None = None) -> None:
-        """Send a signal (a name or a number; default SIGKILL) to its first process."""
+        """Send a signal (a name or a number; default SIGKILL) to the container's first process."""
         daemon.kill(self.engine, resource_id(container), "SIGKILL" if signal is None else str(signal))
 
     def pause(self, container: Resource) -> None:
-        """Freeze all its processes."""
+        """Freeze all processes of `container`."""
         daemon.pause(self.engine, resource_id(container))
 
     def unpause(self, container: Resource) -> None:
-        """Let them go on."""
+        """Let the processes of `container` go on."""
         daemon.unpause(self.engine, resource_id(container))
 
     def wait(self, container: Resource, timeout: float | None = None, condition: str | None = None) -> dict[str, Any]:
@@ -156,13 +163,13 @@ class ContainerApi(ApiBase):
         return daemon.wait(self.engine, resource_id(container), condition or "not-running", timeout)
 
     def remove_container(self, container: Resource, v: bool = False, link: bool = False, force: bool = False) -> None:
-        """Remove it; `force` kills it first, `v` takes its anonymous volumes along."""
+        """Remove `container`; `force` kills it first, `v` takes its anonymous volumes along. Raises NotSupported for `link`."""
         if link:
             raise NotSupported("link=True: removing a link between containers is not supported")
         daemon.rm(self.engine, resource_id(container), force=force, volumes=v)
 
     def rename(self, container: Resource, name: str) -> None:
-        """Give it another name."""
+        """Give `container` another name."""
         daemon.rename(self.engine, resource_id(container), name)
 
     def update_container(
@@ -197,7 +204,7 @@ class ContainerApi(ApiBase):
         return self.update_container_from_config(container, updates.body(given))
 
     def update_container_from_config(self, container: Resource, changes: Mapping[str, Any]) -> wire.UpdateResponse:
-        """`update_container` with the Engine API's own names (``POST /containers/{id}/update``)."""
+        """`update_container` with the Engine API's own names: `changes` is the body of ``POST /containers/{id}/update``."""
         return daemon.update(self.engine, resource_id(container), cast("wire.UpdateConfig", as_json(changes)))
 
     # --- looking at it

@@ -121,7 +121,7 @@ class Container(Model, NotYet):
         return self.client.api.export(self.id, chunk_size)
 
     def kill(self, signal: str | int | None = None) -> None:
-        """`APIClient.kill`."""
+        """`APIClient.kill`: send it a `signal`."""
         self.client.api.kill(self.id, signal=signal)
 
     def logs(self, **kwargs: Any) -> Any:
@@ -137,11 +137,11 @@ class Container(Model, NotYet):
         self.client.api.remove_container(self.id, **kwargs)
 
     def rename(self, name: str) -> None:
-        """`APIClient.rename`."""
+        """`APIClient.rename`: give it another `name`."""
         self.client.api.rename(self.id, name)
 
     def resize(self, height: int, width: int) -> None:
-        """`APIClient.resize`."""
+        """`APIClient.resize`: `height` and `width` of its terminal, in characters."""
         self.client.api.resize(self.id, height, width)
 
     def restart(self, **kwargs: Any) -> None:
@@ -251,7 +251,7 @@ class ContainerCollection(Collection[Container]):
         return self.get(self.client.api.create_container(**config)["Id"])
 
     def get(self, container_id: str) -> Container:
-        """The container with this name or id. Raises ContainerNotFound."""
+        """The container with this name or id, `container_id`. Raises ContainerNotFound."""
         return self.prepare_model(self.client.api.inspect_container(container_id))
 
     def list(
@@ -279,5 +279,5 @@ class ContainerCollection(Collection[Container]):
         return containers
 
     def prune(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Remove all that are stopped."""
+        """Remove all that are stopped; `filters`: until, label."""
         return self.client.api.prune_containers(filters=filters)

@@ -18,7 +18,10 @@ _FREE = frozenset(("Labels",))  # only ever written down, and JSON has a form fo
 
 
 def check(where: str, value: object) -> None:
-    """Look at every string in `value`, keys too; `where` is what holds it ("Config"). Raises InvalidParameter naming the field."""
+    """Look at every string in `value`, keys too; `where` is what holds it ("Config").
+
+    Raises InvalidParameter naming the field.
+    """
     if isinstance(value, str):
         if "\0" in value:
             raise InvalidParameter(f"invalid {where}: a NUL byte cannot be in it")
