@@ -1,18 +1,29 @@
 """The seam between the daemon and whatever runs containers, as Docker 1.x had it (``daemon/execdriver``).
 
-The daemon knows this Protocol and nothing below it. `native` is the one driver: it speaks to the zygote and the shims
-(``shim/protocol.py``), which use `libcontainer`.
+The daemon knows what stands here and nothing below it: of libcontainer and of the shims only what these modules hand on, each
+loaded where it is needed. `native` is the one driver: it speaks to the zygote and the shims (``shim/protocol.py``), which use
+`libcontainer`::
+
+    config      a container as data, given to `ExecDriver.start`
+    cgroups     limits and counters, whichever version is here
+    security    capabilities, seccomp
+    shims       what a shim is told, and what its attach stream speaks
+    notes       the file of records
+    spawn       zygotes
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from minidock.frozen import Frozen
-from minidock.libcontainer.config import Config, ExecConfig
-from minidock.shim.protocol import ShimConfig
+
+if TYPE_CHECKING:
+    import socket
+
+    from minidock.execdriver.config import Config, ExecConfig
+    from minidock.execdriver.shims import ShimConfig
 
 
 class Exit(Frozen):

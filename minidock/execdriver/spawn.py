@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -26,7 +27,8 @@ from minidock.shim import protocol
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _READY = 3
-_BOOT = "import sys; sys.path.append(sys.argv.pop(1)); from minidock.shim.zygote import main; main(sys.argv[1:])"
+_MAIN = "from minidock.shim.zygote import main"
+_BOOT = f"import sys; sys.path.append(sys.argv.pop(1)); {_MAIN}; main(sys.argv[1:])"
 _ABSENT = (errno.ENOENT, errno.ECONNREFUSED)
 
 
@@ -94,6 +96,13 @@ def _spawn(run_dir: Path, instance: str, version: str, python: str, path: Path) 
         os.waitpid(pid, 0)  # whom we launched; the zygote is its child, and by now init's
     if not ready:
         raise errors.SystemFault("start the zygote", str(path), 0, f"it ended at once; see {log}")
+
+
+def is_ours(command: Sequence[bytes], run_dir: Path) -> bool:
+    """Whether a process with this command line (proc(5), cmdline) is a zygote of that instance, or a fork of one: it names its
+    socket."""
+    socket = os.fsencode(f"{run_dir}/zygote-")
+    return any(word.startswith(socket) for word in command) and any(_MAIN.encode() in word for word in command)
 
 
 def ask_version(path: Path) -> tuple[str, int] | None:

@@ -202,6 +202,7 @@ def test_as_docker_says_it_and_nothing_is_made(pair: Pair, call: str) -> None:
 
 @pytest.mark.parametrize("call", KNOWN)
 def test_said_otherwise(pair: Pair, call: str) -> None:
+    """Where our words differ from docker's, the difference is the one that is written down with its reason, and no other."""
     why, code = KNOWN[call]
     before = state(pair.cli.root)
     mine = pair.ours(call)

@@ -21,6 +21,7 @@ Background = Callable[..., str]
 
 
 def test_ps(cli: Cli, background: Background) -> None:
+    """The listing has docker's columns, and scripts that read `ps -q` or `--format` find what they find with docker."""
     id = background("--name=up", "-l", "a=b")
     cli.ok("create", "--name=made", "--net=none", "busybox")
     head, line = cli.ok("ps").splitlines()
@@ -54,6 +55,7 @@ def test_rm_of_what_runs_and_of_what_is_not_there(cli: Cli, background: Backgrou
 
 
 def test_inspect(cli: Cli, background: Background) -> None:
+    """A script finds containers and images by name or short id, with docker's fields and formats."""
     id = background("--name=box")
     (found,) = json.loads(cli.ok("inspect", "box"))
     assert (found["Id"], found["State"]["Running"]) == (id, True)
@@ -72,6 +74,7 @@ def test_inspect(cli: Cli, background: Background) -> None:
 
 
 def test_logs(cli: Cli) -> None:
+    """What a container wrote comes back on the stream that it was written to, and the options cut it as docker's do."""
     cli.ok("run", "--name=box", "--net=none", "busybox", "sh", "-c", "for i in 1 2 3; do echo out$i; done; echo err >&2")
     result = cli("logs", "box")
     assert (result.stdout, result.stderr) == ("out1\nout2\nout3\n", "err\n")
@@ -115,6 +118,7 @@ def test_a_foreground_exec_leaves_no_record(cli: Cli, background: Background) ->
 
 
 def test_exec(cli: Cli, background: Background) -> None:
+    """A command in a running container has its own options, its streams and its exit code."""
     id = background("-e", "A=1")
     result = cli(
         "exec",
@@ -143,6 +147,7 @@ def test_exec(cli: Cli, background: Background) -> None:
 
 
 def test_top(cli: Cli, background: Background) -> None:
+    """`top` shows the container's processes under ps's own titles."""
     id = background()
     head, line = cli.ok("top", id).splitlines()
     assert head.split() == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
@@ -160,6 +165,7 @@ def test_attach_refuses_what_does_not_run(cli: Cli, background: Background) -> N
 
 
 def test_rename(cli: Cli, background: Background) -> None:
+    """The new name is found, the old one is free and no longer known."""
     background("--name=old")
     cli.ok("rename", "old", "new")
     assert cli.ok("ps", "--format={{.Names}}") == "new\n"

@@ -99,6 +99,7 @@ def test_name_in_use(cli: Cli) -> None:
 
 
 def test_killed_inside(cli: Cli) -> None:
+    """A script sees by the exit code (128 + n) that a signal ended the program."""
     assert cli(*RUN, "busybox", "sh", "-c", "sh -c 'kill -9 $$'; exit $?").returncode == 137
     assert cli(*RUN, "--init", "busybox", "sh", "-c", "kill -TERM $$").returncode == 143
 
@@ -118,6 +119,7 @@ def test_attach_only_what_was_asked_for(cli: Cli) -> None:
 
 
 def test_options_arrive(cli: Cli, tmp_path: Path) -> None:
+    """Each option that is given is felt inside the container."""
     (tmp_path / "env").write_text("FROM_FILE=1\n# no\nOURS\n")
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "file").write_text("shared")

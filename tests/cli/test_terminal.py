@@ -84,6 +84,7 @@ def test_vi_draws_saves_and_leaves(cli: Cli) -> None:
 
 
 def test_colours_pass(cli: Cli) -> None:
+    """Escape sequences reach the user's terminal unchanged."""
     with cli.terminal("run", "-it", "--rm", "--net=none", "busybox", "ls", "--color=always", "-d", "/tmp") as user:
         user.expect(r"\x1b\[[0-9;]*m/tmp\x1b\[[0-9;]*m")
         assert user.exit_code() == 0
@@ -126,6 +127,7 @@ def test_exec_with_a_terminal(cli: Cli, background: Callable[..., str]) -> None:
 
 
 def test_start_interactively(cli: Cli) -> None:
+    """`start -ai` is the container's terminal, and gives its exit code."""
     id = cli.ok("create", "-it", "--net=none", "busybox", "sh").strip()
     with cli.terminal("start", "-ai", id) as user:
         user.expect(r"/ # ")

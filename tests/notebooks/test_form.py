@@ -78,6 +78,7 @@ def test_sections_in_order(path: Path, notebook: Any) -> None:
 
 
 def test_opening(notebook: Any) -> None:
+    """The reader learns first what is asked, what comes out, how long it takes and what it needs."""
     title = notebook.cells[0].source
     assert title.startswith("# ")
     for part in ("**The question", "**The plot you will get", "| before this |", "| time |", "| needs |"):
@@ -87,6 +88,7 @@ def test_opening(notebook: Any) -> None:
 
 
 def test_closing(notebook: Any) -> None:
+    """The chapter ends with the proof that nothing was left on the reader's machine."""
     last = code_cells(notebook)[-1]
     assert "chapter.end()" in last.source
     assert "nothing left behind" in last.outputs[0].text and "PASS" in last.outputs[0].text
@@ -118,6 +120,7 @@ def test_stable_cells_are_compared(notebook: Any) -> None:
 
 
 def test_exercises(path: Path, notebook: Any) -> None:
+    """Each exercise has its check, its solution and its tier; a solution without a check would teach nothing."""
     importlib.import_module(f"minidock.lab.exercises.ch{number(path)}")
     registered = {c.id: c for c in checks.registered(number(path))}
     solutions = runner.solution_code(notebook)
@@ -135,6 +138,7 @@ def test_exercises(path: Path, notebook: Any) -> None:
 
 
 def test_quiz(path: Path, notebook: Any) -> None:
+    """Each question of the chapter is registered, and each registered one is asked."""
     importlib.import_module(f"minidock.lab.exercises.ch{number(path)}")
     asked = set(re.findall(r'quiz\("([\w-]+)"\)', "\n".join(c.source for c in code_cells(notebook))))
     assert asked == {q.id for q in quiz.registered(number(path))}
@@ -182,6 +186,7 @@ def test_controls_leave_no_dead_view(path: Path) -> None:
 
 
 def test_formatted() -> None:
+    """The code that students read in chapters is formatted as the source is."""
     argv = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "96", "--check", *map(str, CHAPTERS)]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

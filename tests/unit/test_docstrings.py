@@ -41,6 +41,7 @@ def test_the_number_only_goes_up() -> None:
     ],
 )
 def test_the_rule(code: str, lacking: str) -> None:
+    """If it sees less than it says, the numbers above say nothing."""
     (node,) = ast.parse(code).body
     assert isinstance(node, ast.FunctionDef)
     assert docstrings.broken(node, None) == lacking

@@ -25,8 +25,6 @@ BELOW = {
         "frozen",
         "linux",
         "linkgraph",
-        "libcontainer",
-        "shim",
         "execdriver",
         "graphdriver",
         "graph",

@@ -46,6 +46,7 @@ def no_machine_left() -> Iterator[None]:
 
 @pytest.mark.parametrize("version", lab_vm.CGROUPS)
 def test_a_command(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command in the guest: its streams, its exit code, the checkout, and nothing of the host's environment."""
     monkeypatch.setenv("SECRET", "of the host")
     result = lab_vm.run(["sh", "-c", LOOK], version, env={"GIVEN": "here"}, timeout=200)
     assert (result.returncode, result.stderr) == (7, "err\n")

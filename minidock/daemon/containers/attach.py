@@ -12,8 +12,7 @@ from minidock.daemon.record.container import Container
 from minidock.daemon.record.names import lookup
 from minidock.daemon.record.pending import Attachment
 from minidock.errors import Conflict
-from minidock.shim import detach
-from minidock.shim.protocol import frame
+from minidock.execdriver import shims
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -37,7 +36,7 @@ def attach(
     ContainerNotFound, InvalidParameter (the keys), Conflict (paused, restarting, or already waited for).
     """
     if detach_keys:
-        detach.parse(detach_keys)
+        shims.parse_keys(detach_keys)
     container = lookup(engine, ref)
     state = container.state()
     if state.status == "paused":
@@ -72,7 +71,7 @@ def logged(engine: Engine, container: Container, *, stdout: bool, stderr: bool) 
 
     entries = read_logs(engine, container.id, stdout=stdout, stderr=stderr)
     raw = bool(container.config.get("Tty"))
-    return b"".join(payload if raw else frame(stream, payload) for stream, payload in entries)
+    return b"".join(payload if raw else shims.frame(stream, payload) for stream, payload in entries)
 
 
 def replay(past: bytes, live: socket.socket | None) -> socket.socket:

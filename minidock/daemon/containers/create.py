@@ -3,7 +3,7 @@
 ::
 
     tmp/<id>/lock       made and locked first: as long as somebody holds it, the container is being made
-      a cgroup          for a moment, to ask the kernel about limits
+      a cgroup          for a moment: limits that the kernel refuses leave no container
       name              a row in linkgraph.db
       layer             the storage driver's writable layer on the image's
       config.json
@@ -25,9 +25,10 @@ from minidock.daemon.base.rmtree import remove_tree
 from minidock.daemon.base.verb import verb
 from minidock.daemon.record import cgroup_parent, names, network, removal, volumes
 from minidock.daemon.record.container import same_file
-from minidock.daemon.request import mounts, remap, trial
+from minidock.daemon.request import mounts, remap
 from minidock.daemon.request.parse import parse
 from minidock.errors import InvalidParameter
+from minidock.execdriver import cgroups
 from minidock.linux import files, trace
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def make(engine: Engine, record: Record, name: str | None, image: Image, asked: 
         undo.callback(remove_tree, whole)
         undo.callback(removal.remove_claimed, half)
         claim(half, lock)
-        trial.trial(engine, id, record["HostConfig"])
+        cgroups.try_out(engine.paths.cgroup(id), cgroups.from_host_config(record["HostConfig"]))
         undo.callback(names.release, engine, id)
         names.reserve(engine, id, name)
         undo.callback(engine.layers.remove, id)

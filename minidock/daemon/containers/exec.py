@@ -17,10 +17,9 @@ from minidock.daemon.record.execs import Exec
 from minidock.daemon.record.names import lookup
 from minidock.daemon.request import remap, security_opt, spec, texts
 from minidock.errors import Conflict, ContainerNotFound, InvalidParameter, StartError
-from minidock.libcontainer.config import ExecConfig, Process, Rlimit
+from minidock.execdriver.config import ExecConfig, Process, Rlimit
+from minidock.execdriver.shims import LogConfig, ShimConfig, parse_keys
 from minidock.linux import files
-from minidock.shim import detach
-from minidock.shim.protocol import LogConfig, ShimConfig
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -47,7 +46,7 @@ def exec_create(engine: Engine, ref: str, exec_config: AskedExec) -> IdResponse:
         if not entry or entry.startswith("="):
             raise InvalidParameter(f"invalid environment variable: {entry}")
     if exec_config.get("DetachKeys"):
-        detach.parse(exec_config["DetachKeys"])
+        parse_keys(exec_config["DetachKeys"])
     container = lookup(engine, ref)
     state = runs(container)
     exec = Exec(os.urandom(32).hex(), container.id, state.run, exec_config)
@@ -113,11 +112,11 @@ def _container(engine: Engine, exec: Exec) -> Container:
 
 def configure(engine: Engine, container: Container, state: State, exec: Exec) -> ExecConfig:
     """libcontainer's `ExecConfig`: the container's environment, user and security, where the exec says nothing else."""
-    from minidock.libcontainer import capabilities
+    from minidock.execdriver.security import capabilities
 
     asked, config, host_config = exec.config, container.config, container.host_config
     privileged = bool(asked.get("Privileged")) or bool(host_config.get("Privileged"))
-    caps, _ = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
+    caps, _ = capabilities(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
     security = security_opt.parse(host_config.get("SecurityOpt") or ())
     limits = host_config.get("Ulimits") or ()
     process = Process(

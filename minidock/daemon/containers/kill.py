@@ -50,6 +50,6 @@ def send(container: Container, state: State, number: int) -> None:
     with trace.step("signal", f"{number} to {state.pid}"):
         proc.signal(state.pid, state.pid_start, number)
     if number == KILL and container.host_config.get("PidMode") not in (None, ""):
-        from minidock.libcontainer import cgroups
+        from minidock.execdriver import cgroups
 
         cgroups.manager(container.cgroup).kill()  # no pid namespace of its own whose end would take the others along

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @verb
 def pause(engine: Engine, ref: str) -> None:
     """Freeze a container. Raises ContainerNotFound, Conflict (it does not run, or is paused)."""
-    from minidock.libcontainer import cgroups
+    from minidock.execdriver import cgroups
 
     container = lookup(engine, ref)
     with container.locked():

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from minidock.daemon.base.verb import verb
 from minidock.daemon.containers.create import create
 from minidock.daemon.containers.start import start
-from minidock.shim.protocol import STDERR, STDOUT, unframe
+from minidock.execdriver.shims import STDERR, STDOUT, unframe
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine

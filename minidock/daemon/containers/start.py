@@ -26,9 +26,9 @@ from minidock.daemon.record.names import lookup
 from minidock.daemon.record.pending import Attachment
 from minidock.daemon.request import devices, remap, security_opt, spec, validate
 from minidock.errors import APIError, Conflict, NotModified, StartError, SystemFault
-from minidock.libcontainer.config import Config, Mount
+from minidock.execdriver.config import Config, Mount
+from minidock.execdriver.shims import LogConfig, ShimConfig
 from minidock.linux import trace
-from minidock.shim.protocol import LogConfig, ShimConfig
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -131,12 +131,13 @@ def end_run(engine: Engine, container: Container) -> None:
 
 def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> Config:
     """Gather the facts that the record does not have, and build libcontainer's `Config`."""
-    from minidock.libcontainer import capabilities, cgroups
+    from minidock.execdriver import cgroups
+    from minidock.execdriver.security import capabilities
 
     host_config = container.host_config
     security = security_opt.parse(host_config.get("SecurityOpt") or ())
     privileged = bool(host_config.get("Privileged"))
-    caps, _ = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
+    caps, _ = capabilities(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
     root = engine.layers.root(container.id).replace(volatile=bool(host_config.get("AutoRemove")))
     nodes, rules = devices.asked(host_config)
     uid_map, gid_map = remap.id_maps(engine.userns_remap) if remapped(engine, host_config) else ((), ())

@@ -30,7 +30,7 @@ from minidock.linux.files import read_small
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
     from minidock.daemon.record.container import Container
-    from minidock.libcontainer.cgroups.stats import Stats
+    from minidock.execdriver.cgroups import Stats
 
 INTERVAL = 1.0  # seconds between two samples of a stream, docker's
 # Seconds between the two samples of a single answer; docker takes one. A tenth is the usual period of a CPU quota, so that a
@@ -85,7 +85,7 @@ class Sampler:
     """Takes samples of one container. What stays the same between two of them is looked up once: a sample must be cheap."""
 
     def __init__(self, container: Container) -> None:
-        from minidock.libcontainer import cgroups
+        from minidock.execdriver import cgroups
 
         self._container = container
         self._group = cgroups.manager(container.cgroup)

@@ -24,7 +24,7 @@ def top(engine: Engine, ref: str, ps_args: str = "-ef") -> dict[str, Any]:
 
     Raises ContainerNotFound, Conflict (it does not run), InvalidParameter (`ps_args`), NotSupported (no ps here).
     """
-    from minidock.libcontainer import cgroups
+    from minidock.execdriver import cgroups
 
     ps_args = ps_args or "-ef"
     texts.check("ps_args", ps_args)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
     from minidock.daemon.record.container import Container
     from minidock.daemon.request.wire import HostConfig, ThrottleDevice, UpdateConfig, UpdateResponse, WeightDevice
-    from minidock.libcontainer.cgroups import Hierarchy
+    from minidock.execdriver.cgroups import Hierarchy
 
     Disk = TypeVar("Disk", WeightDevice, ThrottleDevice)
 _Cpu = Literal["NanoCpus", "CpuPeriod", "CpuQuota"]
@@ -41,7 +41,7 @@ def update(engine: Engine, ref: str, changes: UpdateConfig) -> UpdateResponse:
     as it is, and so does a field that is not there. Raises ContainerNotFound, InvalidParameter, Conflict; SystemFault when
     the kernel refuses (then nothing has changed).
     """
-    from minidock.libcontainer.cgroups.hierarchy import hierarchies
+    from minidock.execdriver.cgroups import hierarchies
 
     trees = hierarchies()
     known = {key: value for key, value in changes.items() if key in _CHANGEABLE and value is not None}
@@ -146,10 +146,10 @@ def apply(container: Container, before: HostConfig, after: HostConfig, trees: li
     `before` and `after` are its HostConfig, `trees` the hierarchies. A container between two runs, or one that does not run,
     gets them at its next start.
     """
-    from minidock.libcontainer.cgroups import manager, resources
+    from minidock.execdriver.cgroups import from_host_config, manager
 
     if not container.state().running:
         return
-    old, new = (resources.from_host_config(host_config) for host_config in (before, after))
+    old, new = (from_host_config(host_config) for host_config in (before, after))
     if old != new:
         manager(container.cgroup, trees).update(new)

@@ -25,9 +25,7 @@ from typing import TYPE_CHECKING
 from minidock.daemon.base.paths import Paths
 from minidock.daemon.record.container import Container, read_json
 from minidock.errors import InvalidParameter
-from minidock.libcontainer import cgroups
-from minidock.libcontainer.cgroups.hierarchy import rmdir, unified
-from minidock.libcontainer.cgroups.v2 import make_ancestors
+from minidock.execdriver import cgroups
 from minidock.linux import files
 
 if TYPE_CHECKING:
@@ -62,8 +60,7 @@ def prepare(engine: Engine, container: Container) -> None:
                 cgroups.ensure_parent(level)  # with a ceiling
             elif missing[level]:
                 cgroups.ensure(level)
-        if tree := unified(cgroups.hierarchies()):
-            make_ancestors(tree, levels[-1])
+        cgroups.hand_down(levels[-1])
 
 
 def release(engine: Engine, container: Container) -> None:
@@ -108,7 +105,7 @@ def _directories(path: str) -> list[str]:
 def _removed(directory: str) -> bool:
     """Remove one cgroup in one hierarchy. False if something is in it."""
     try:
-        rmdir(directory)
+        cgroups.rmdir(directory)
     except OSError as error:
         if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):  # a process, or somebody's cgroup below
             raise

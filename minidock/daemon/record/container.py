@@ -150,13 +150,13 @@ class Container:
 
     def frozen(self) -> bool:
         """Whether the cgroup is frozen (docker's paused)."""
-        from minidock.libcontainer import cgroups
+        from minidock.execdriver import cgroups
 
         return cgroups.manager(self.cgroup).frozen()
 
     def thaw(self) -> None:
         """Let a frozen container go on."""
-        from minidock.libcontainer import cgroups
+        from minidock.execdriver import cgroups
 
         cgroups.manager(self.cgroup).thaw()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from minidock.daemon.base.paths import Paths
     from minidock.daemon.engine import Engine
     from minidock.daemon.request.wire import ContainerConfig, HostConfig
-    from minidock.libcontainer.config import Mount
+    from minidock.execdriver.config import Mount
     from minidock.linkgraph import LinkGraph
 
 MODES = ("none", "host")
@@ -124,7 +124,7 @@ def write_files(engine: Engine, container: Container, endpoint: Endpoint) -> tup
     A container with a read-only root gets them read-only (moby ``Container.NetworkMounts``). They are not state: each start
     writes them anew, so they need neither a temporary name nor an fsync.
     """
-    from minidock.libcontainer.config import Mount  # 7 ms: most commands only show networks
+    from minidock.execdriver.config import Mount  # most commands only show networks
 
     directory = str(container.directory)
     joined = joined_network(container)

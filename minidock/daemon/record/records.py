@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from minidock.daemon.base.verb import verb
+from minidock.execdriver.notes import note as write_note
 from minidock.linux.files import read_small
-from minidock.shim import notes
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def note(engine: Engine, container_id: str, action: str, attributes: dict[str, str]) -> None:
     """Write down that `action` happened to a container now. Raises OSError (but for a full disk: the record is lost)."""
-    notes.note(str(engine.paths.records), container_id, action, attributes)
+    write_note(str(engine.paths.records), container_id, action, attributes)
 
 
 def note_of(container: Container, action: str) -> None:

@@ -93,7 +93,7 @@ def remove_claimed(half: Path) -> None:
 def remove_cgroup(container: Container) -> None:
     """The shim has done this, unless it was killed. Then the container must end with it, and somebody has to see to that: the
     kernel forgets PR_SET_PDEATHSIG when a process changes its user or executes a set-user-ID program."""
-    from minidock.libcontainer import cgroups
+    from minidock.execdriver import cgroups
 
     group = cgroups.manager(container.cgroup)
     group.kill()

@@ -5,7 +5,7 @@ Sources: moby ``daemon/pkg/oci/defaults.go`` (mounts, masked and read-only paths
 
 from __future__ import annotations
 
-from minidock.libcontainer.config import Mount
+from minidock.execdriver.config import Mount
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SHM_SIZE = 64 << 20  # bytes

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from minidock.libcontainer.config import Device, DeviceRule
+from minidock.execdriver.config import Device, DeviceRule
 
 if TYPE_CHECKING:
     from minidock.daemon.request.wire import HostConfig

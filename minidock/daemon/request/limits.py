@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from minidock.daemon.request import unmarshal
 from minidock.errors import InvalidParameter
-from minidock.libcontainer.cgroups import resources
-from minidock.libcontainer.cgroups.hierarchy import Hierarchy, hierarchies, read, unified
+from minidock.execdriver.cgroups import Hierarchy, available_cpuset, hierarchies, present
 
 if TYPE_CHECKING:
     from minidock.daemon.request.wire import HostConfig, ThrottleDevice
@@ -99,7 +98,7 @@ def check(host_config: HostConfig, trees: Sequence[Hierarchy] = (), *, update: b
     if not any(host_config.get(key) for key in FIELDS) and host_config.get("MemorySwappiness") is None:
         return judged
     trees = trees or hierarchies()
-    able = resources.present(trees)
+    able = present(trees)
     judged = _memory(judged, able, update)
     judged = _swappiness(judged, able)
     judged = _reservation(judged, able)
@@ -262,15 +261,6 @@ def _cpuset(judged: Judged, able: frozenset[str], trees: Sequence[Hierarchy]) ->
         if not there:
             raise InvalidParameter(f"Requested {what} are not available - requested {value}, available: {available}")
     return judged
-
-
-def available_cpuset(trees: Sequence[Hierarchy], kind: str) -> str:
-    """The machine's "cpus" or "mems" (`kind`) in the cgroup `trees`, as the kernel lists them (``0-1``). A cpuset hierarchy is
-    there. Raises OSError."""
-    if tree := unified(trees):
-        return read(f"{tree.mountpoint}/cpuset.{kind}.effective").strip()
-    mount = next(tree.mountpoint for tree in trees if "cpuset" in tree.controllers)
-    return read(f"{mount}/cpuset.{kind}").strip()
 
 
 def numbers(text: str) -> set[int]:

@@ -10,7 +10,7 @@ import os
 
 from minidock.daemon.request.defaults import REMAP_BASE, REMAP_SIZE, REMAP_USER
 from minidock.errors import InvalidParameter
-from minidock.libcontainer.config import IdMap
+from minidock.execdriver.config import IdMap
 
 
 def id_map(path: str, user: str) -> tuple[IdMap, ...]:

@@ -53,8 +53,8 @@ def _boolean(option: str, value: str) -> bool:
 
 def seccomp(cache: Path, security: SecurityOptions, bounding: tuple[str, ...], privileged: bool) -> str:
     """The compiled profile's path in the folder `cache` ("" for none). Privileged means unconfined unless one was named."""
-    from minidock.libcontainer import seccomp as profiles
+    from minidock.execdriver.security import profile_path
 
     if security.seccomp == "unconfined" or (privileged and security.seccomp is None):
         return ""
-    return profiles.profile_path(security.seccomp, bounding, cache)
+    return profile_path(security.seccomp, bounding, cache)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from minidock.daemon.request import defaults, security_opt
 from minidock.daemon.request.merge import replace_or_append
 from minidock.daemon.request.mounts import MountPoint
-from minidock.frozen import Frozen
-from minidock.libcontainer import devices
-from minidock.libcontainer.config import (
+from minidock.execdriver.config import (
+    ALL_DEVICES,
+    DEVICE_RULES,
+    DEVICES,
     HOST,
     NEW,
     Capabilities,
@@ -28,6 +29,7 @@ from minidock.libcontainer.config import (
     Rlimit,
     RootMount,
 )
+from minidock.frozen import Frozen
 
 if TYPE_CHECKING:
     from minidock.daemon.request.wire import ContainerConfig, HostConfig, Record
@@ -73,7 +75,7 @@ def build(record: Record, facts: Facts) -> Config:
         uid_map=facts.uid_map,
         gid_map=facts.gid_map,
         mounts=mounts(record, facts),
-        devices=devices.NODES + facts.devices,
+        devices=DEVICES + facts.devices,
         masked_paths=paths_of(host_config, "MaskedPaths", defaults.MASKED_PATHS, privileged, security),
         readonly_paths=paths_of(host_config, "ReadonlyPaths", defaults.READONLY_PATHS, privileged, security),
         readonly_root=bool(host_config.get("ReadonlyRootfs")),
@@ -191,7 +193,7 @@ def record_is_file(point: MountPoint) -> bool:
 
 def device_rules(privileged: bool, facts: Facts) -> tuple[DeviceRule, ...]:
     """The device cgroup's list: docker's defaults and what ``--device`` adds; everything when privileged."""
-    return devices.ALL if privileged else devices.RULES + facts.device_rules
+    return ALL_DEVICES if privileged else DEVICE_RULES + facts.device_rules
 
 
 def paths_of(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from minidock.daemon.request import defaults, limits, mounts, security_opt, signals, texts
 from minidock.errors import InvalidParameter, NotSupported
-from minidock.libcontainer import capabilities
+from minidock.execdriver.security import capabilities
 
 if TYPE_CHECKING:
     from minidock.daemon.request.wire import ContainerConfig, HostConfig, UpdateConfig
@@ -71,7 +71,7 @@ def validate(config: ContainerConfig, host_config: HostConfig, remapped: bool) -
     for point in points:
         source_exists(point)
     privileged = bool(host_config.get("Privileged"))
-    _, warnings = capabilities.for_container(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
+    _, warnings = capabilities(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
     judged = limits.check(host_config)
     return Request(config, judged.host_config, tuple(points), (*warnings, *judged.warnings))
 

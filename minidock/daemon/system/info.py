@@ -11,33 +11,21 @@ from typing import TYPE_CHECKING, Any
 import minidock
 from minidock.daemon.base.verb import verb
 from minidock.daemon.record.names import all_containers
-from minidock.libcontainer.cgroups.hierarchy import hierarchies, unified
+from minidock.execdriver import cgroups
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
-# What docker asks the kernel for: key of info → (controller, file that is there when the kernel can, docker's warning).
-CHECKS_V1 = {
-    "MemoryLimit": ("memory", "memory.limit_in_bytes", "No memory limit support"),
-    "SwapLimit": ("memory", "memory.memsw.limit_in_bytes", "No swap limit support"),
-    "KernelMemory": ("memory", "memory.kmem.limit_in_bytes", ""),
-    "KernelMemoryTCP": ("memory", "memory.kmem.tcp.limit_in_bytes", ""),
-    "OomKillDisable": ("memory", "memory.oom_control", "No oom kill disable support"),
-    "CpuCfsPeriod": ("cpu", "cpu.cfs_period_us", "No cpu cfs period support"),
-    "CpuCfsQuota": ("cpu", "cpu.cfs_quota_us", "No cpu cfs quota support"),
-    "CPUShares": ("cpu", "cpu.shares", "No cpu shares support"),
-    "CPUSet": ("cpuset", "cpuset.cpus", "No cpuset support"),
-    "PidsLimit": ("pids", "", "No pids limit support"),
-}
-# On v2 the files are in every cgroup but the root, so the controller is what to ask for.
-CHECKS_V2 = {
+# info's key → (the limit that this machine can hold if so, docker's warning if not).
+LIMITS = {
     "MemoryLimit": ("memory", "No memory limit support"),
-    "SwapLimit": ("memory", "No swap limit support"),
-    "CpuCfsPeriod": ("cpu", "No cpu cfs period support"),
-    "CpuCfsQuota": ("cpu", "No cpu cfs quota support"),
-    "CPUShares": ("cpu", "No cpu shares support"),
-    "CPUSet": ("cpuset", "No cpuset support"),
-    "PidsLimit": ("pids", "No pids limit support"),
+    "SwapLimit": ("memory_swap", "No swap limit support"),
+    "OomKillDisable": ("oom_kill_disable", "No oom kill disable support"),
+    "CpuCfsPeriod": ("cpu_period", "No cpu cfs period support"),
+    "CpuCfsQuota": ("cpu_quota", "No cpu cfs quota support"),
+    "CPUShares": ("cpu_shares", "No cpu shares support"),
+    "CPUSet": ("cpuset_cpus", "No cpuset support"),
+    "PidsLimit": ("pids_limit", "No pids limit support"),
 }
 SYSCTLS = {
     "IPv4Forwarding": ("net/ipv4/ip_forward", "IPv4 forwarding is disabled"),
@@ -125,27 +113,23 @@ def _security() -> list[str]:
     apparmor = Path("/sys/module/apparmor/parameters/enabled")
     if apparmor.exists() and apparmor.read_text().startswith("Y"):
         found.insert(0, "name=apparmor")
-    if Path("/proc/self/ns/cgroup").exists() and unified(hierarchies()):
+    if Path("/proc/self/ns/cgroup").exists() and cgroups.version() == 2:
         found.append("name=cgroupns")
     return found
 
 
 def abilities() -> tuple[dict[str, Any], list[str]]:
     """What the kernel can limit, by info's keys, and docker's warnings about what it cannot."""
-    trees = hierarchies()
-    tree = unified(trees)
-    able: dict[str, Any] = {"CgroupDriver": "cgroupfs", "CgroupVersion": "2" if tree else "1"}
+    version, there = cgroups.version(), cgroups.present()
+    able: dict[str, Any] = {"CgroupDriver": "cgroupfs", "CgroupVersion": str(version)}
+    if version == 1:
+        able["KernelMemory"], able["KernelMemoryTCP"] = cgroups.kernel_memory()
     warnings = []
-    if tree:
-        checks = [(key, name in tree.controllers, words) for key, (name, words) in CHECKS_V2.items()]
-    else:
-        mounts = {name: Path(h.mountpoint) for h in trees for name in h.controllers}
-        checks = [
-            (key, name in mounts and (mounts[name] / file).exists(), words) for key, (name, file, words) in CHECKS_V1.items()
-        ]
-    for key, there, words in checks:
-        able[key] = there
-        if not there and words:
+    for key, (limit, words) in LIMITS.items():
+        if key == "OomKillDisable" and version == 2:
+            continue  # v2 cannot, and docker says nothing of it
+        able[key] = limit in there
+        if not able[key]:
             warnings.append(f"WARNING: {words}")
     for key, (file, words) in SYSCTLS.items():
         path = Path("/proc/sys", file)

@@ -30,9 +30,8 @@ from minidock.daemon.base.paths import Paths
 from minidock.daemon.record import cgroup_parent
 from minidock.daemon.record.network import bridge_names
 from minidock.errors import SystemFault
+from minidock.execdriver import cgroups, spawn
 from minidock.graphdriver.tree import remove_tree
-from minidock.libcontainer import cgroups
-from minidock.libcontainer.cgroups.hierarchy import below, hierarchies, pids_below
 from minidock.linux import files, mount, netlink, process
 from minidock.networkdriver import bridge, iptables
 
@@ -63,7 +62,7 @@ def forget_containers(paths: Paths) -> None:
 def kill_all(paths: Paths) -> None:
     """SIGKILL every process of the instance until there is none, then remove its cgroups. SystemFault if one will not die."""
     deadline = time.monotonic() + PATIENCE
-    group = cgroups.manager(f"/{paths.instance}") if hierarchies() else None
+    group = cgroups.manager(f"/{paths.instance}") if cgroups.hierarchies() else None
     while pids := {*(members(group) if group else ()), *strangers(paths)}:
         with contextlib.ExitStack() as stack:
             pidfds = list(open_all(pids, stack))
@@ -74,7 +73,8 @@ def kill_all(paths: Paths) -> None:
                 with contextlib.suppress(ProcessLookupError):
                     process.pidfd_send_signal(fd, signal.SIGKILL)
             if group:
-                thaw(group)  # what is paused dies only when it goes on
+                for directory in set(group.paths().values()):
+                    cgroups.thaw_below(directory)  # what is paused dies only when it goes on
             for fd in pidfds:
                 if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
                     raise SystemFault("end the processes of", paths.instance, errno.EBUSY)
@@ -93,7 +93,7 @@ def open_all(pids: Iterable[int], stack: contextlib.ExitStack) -> Iterator[int]:
 
 def members(group: cgroups.Manager) -> set[int]:
     """The processes in the instance's cgroup and below, in any hierarchy: one that was stopped while joining is in some."""
-    return {pid for directory in set(group.paths().values()) for pid in pids_below(directory)}
+    return {pid for directory in set(group.paths().values()) for pid in cgroups.pids_below(directory)}
 
 
 def children(group: cgroups.Manager) -> list[cgroups.Manager]:
@@ -102,30 +102,14 @@ def children(group: cgroups.Manager) -> list[cgroups.Manager]:
     return [cgroups.manager(f"{group.path}/{name}") for name in sorted(names)]
 
 
-def thaw(group: cgroups.Manager) -> None:
-    """Let everything below go on, also what a container has frozen in a cgroup of its own."""
-    for top in set(group.paths().values()):
-        for directory in below(top):
-            for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
-                file = Path(directory, name)
-                try:
-                    if file.exists():
-                        file.write_text(value)
-                except OSError as error:
-                    if error.errno not in (errno.ENOENT, errno.ENODEV):  # gone meanwhile
-                        raise
-
-
 def strangers(paths: Paths) -> Iterator[int]:
     """Processes of the instance by their command lines (proc(5)): a zygote and its forks name their socket, an after-exit
     process the state root. They are outside of our cgroups if an engine started them, or if there are none to be in."""
-    zygote, socket = b"from minidock.shim.zygote import main", os.fsencode(f"{paths.run}/zygote-")
     after = [b"minidock.daemon.exits.entry", os.fsencode(paths.root)]
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             words = Path("/proc", name, "cmdline").read_bytes().split(b"\0")
-            ours = any(word.startswith(socket) for word in words) and any(zygote in word for word in words)
-            if ours or any(words[i : i + 2] == after for i in range(len(words))):
+            if spawn.is_ours(words, paths.run) or any(words[i : i + 2] == after for i in range(len(words))):
                 yield int(name)
 
 

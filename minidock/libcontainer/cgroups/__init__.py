@@ -36,10 +36,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from minidock.errors import SystemFault
 from minidock.libcontainer.cgroups import resources, v1, v2
 from minidock.libcontainer.cgroups.hierarchy import Hierarchy as Hierarchy
+from minidock.libcontainer.cgroups.hierarchy import available_cpuset as available_cpuset
 from minidock.libcontainer.cgroups.hierarchy import fault, mkdir, read, unified, write
 from minidock.libcontainer.cgroups.hierarchy import hierarchies as hierarchies
+from minidock.libcontainer.cgroups.hierarchy import pids_below as pids_below
+from minidock.libcontainer.cgroups.hierarchy import rmdir as rmdir
+from minidock.libcontainer.cgroups.hierarchy import thaw_below as thaw_below
 from minidock.libcontainer.cgroups.resources import Resources as Resources
 from minidock.libcontainer.cgroups.resources import from_host_config as from_host_config
+from minidock.libcontainer.cgroups.resources import kernel_memory as kernel_memory
+from minidock.libcontainer.cgroups.resources import present as present
 from minidock.libcontainer.cgroups.stats import Stats as Stats
 from minidock.libcontainer.cgroups.v2 import cpu_weight as cpu_weight
 
@@ -187,6 +193,36 @@ def ensure(path: str) -> Manager:
                 if controller == "cpuset" and os.path.exists(f"{directory}/cgroup.clone_children"):
                     v1.fill_cpuset(directory)
     return found
+
+
+def hand_down(path: str) -> None:
+    """On v2, let every controller reach what will be made in `path`; v1 has nothing of the kind. Raises OSError."""
+    if tree := unified(hierarchies()):
+        v2.make_ancestors(tree, path)
+
+
+def try_out(path: str, wanted: Resources) -> None:
+    """Let the kernel judge limits: write them into the cgroup `path`, made for this and removed at once, in the hierarchies
+    concerned alone (0.1 ms each). Its parent is made if it is not there.
+
+    Most values every kernel takes for an empty cgroup, but some depend on its arithmetic, on what the parent was given, on a
+    disk's scheduler. Raises SystemFault naming the file that took no such value.
+    """
+    from minidock.libcontainer.config import Cgroup
+
+    trees = hierarchies()
+    files = resources.settings(wanted, trees)
+    controllers = {name.partition(".")[0] for name, _ in files}
+    concerned = [tree for tree in trees if controllers.intersection(tree.controllers)]
+    if not concerned:
+        return
+    group = manager(path, concerned)
+    if not all(os.path.isdir(os.path.dirname(directory)) for directory in group.paths().values()):
+        ensure_parent(os.path.dirname(path))
+    with contextlib.ExitStack() as undo:
+        undo.callback(group.remove)  # also completes a removal that failed halfway
+        group.create(Cgroup(path, (), files))
+        group.remove()
 
 
 # Controller → the file of the ceiling on v1 and on v2.

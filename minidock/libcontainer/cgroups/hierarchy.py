@@ -221,6 +221,26 @@ def pids_below(directory: str) -> list[int]:
     return sorted(found - {0})
 
 
+def thaw_below(directory: str) -> None:
+    """Let everything in this cgroup and below it go on, also what a container has frozen in a cgroup of its own."""
+    for cgroup in below(directory):
+        for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+            try:
+                if os.path.exists(f"{cgroup}/{name}"):
+                    write(f"{cgroup}/{name}", value)
+            except OSError as e:
+                if e.errno not in (errno.ENOENT, errno.ENODEV):  # gone meanwhile
+                    raise
+
+
+def available_cpuset(trees: Sequence[Hierarchy], kind: str) -> str:
+    """The machine's "cpus" or "mems", as the kernel lists them (``0-1``). A cpuset hierarchy is there. Raises OSError."""
+    if tree := unified(trees):
+        return read(f"{tree.mountpoint}/cpuset.{kind}.effective").strip()
+    mount = next(tree.mountpoint for tree in trees if "cpuset" in tree.controllers)
+    return read(f"{mount}/cpuset.{kind}").strip()
+
+
 def remove_tree(directory: str) -> None:
     """Remove a cgroup with those below it; the processes in it are dead or dying.
 

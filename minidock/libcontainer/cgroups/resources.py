@@ -143,6 +143,15 @@ def present(trees: Sequence[Hierarchy] = ()) -> frozenset[str]:
     return frozenset(found)
 
 
+def kernel_memory(trees: Sequence[Hierarchy] = ()) -> tuple[bool, bool]:
+    """Whether there are files for a limit of the kernel's own memory, and of its TCP buffers.
+
+    Since Linux 5.16 the first takes a value and keeps none (commit 58056f77502f); v2 never had either.
+    """
+    trees = trees or hierarchies()
+    return offers(trees, "memory.kmem.limit_in_bytes"), offers(trees, "memory.kmem.tcp.limit_in_bytes")
+
+
 def dropped(resources: Resources, trees: Sequence[Hierarchy] = ()) -> tuple[str, ...]:
     """The fields that are asked for and that `settings` leaves out on this machine, in the order of `Resources`."""
     return tuple(_asked(resources, set(FIELDS) - present(trees)))

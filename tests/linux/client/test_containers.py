@@ -95,6 +95,7 @@ def test_the_list_and_its_filters(client: DockerClient) -> None:
 
 
 def test_logs(client: DockerClient) -> None:
+    """docker-py's `logs` in all its forms: whole, by stream, the tail, followed until the end."""
     container = detached(client, ["sh", "-c", "echo 1; echo 2 >&2; sleep 0.3; echo 3"])
     followed = container.logs(stream=True)
     assert isinstance(followed, CancellableStream)
@@ -133,6 +134,7 @@ def test_closing_a_followed_log_wakes_its_reader(client: DockerClient) -> None:
 
 
 def test_exec_run(client: DockerClient) -> None:
+    """docker-py's `exec_run`: exit code, output, and the two streams apart."""
     container = detached(client, environment={"A": "outer"})
     assert container.exec_run("echo 'a  b'") == (0, b"a  b\n")
     both = ["sh", "-c", "echo out; echo err >&2; exit 3"]
@@ -211,6 +213,7 @@ def test_top_and_resize_and_port(client: DockerClient) -> None:
 
 @pytest.mark.parametrize("chunk_size", [None, 1000])
 def test_export(client: DockerClient, chunk_size: int | None) -> None:
+    """A container's files come as a tar, in pieces no larger than asked for."""
     container = client.containers.create("busybox", ["sh", "-c", "echo hi > /made"], network_mode="none")
     container.start()
     container.wait()
@@ -231,6 +234,7 @@ def test_an_exported_container_becomes_an_image_again(client: DockerClient) -> N
 
 
 def test_images(client: DockerClient) -> None:
+    """docker-py's image objects: a program written for docker finds ids, tags and labels here."""
     image = client.images.get("busybox")
     assert image.short_id == image.id[:19] and image.labels == {} and repr(image) == "<Image: 'busybox:latest'>"
     assert image.tag("other", "x") is True
@@ -262,6 +266,7 @@ def archive(*, config: bytes, layer: bytes, tags: list[str]) -> bytes:
     "form", [bytes, io.BytesIO, lambda data: iter([data[:99], data[99:]])], ids=["bytes", "file", "chunks"]
 )
 def test_load(client: DockerClient, busybox_tar: bytes, form: Any) -> None:
+    """An archive is loaded from bytes, a file or chunks, gets the ids that docker gives, and runs."""
     diff_id = f"sha256:{hashlib.sha256(busybox_tar).hexdigest()}"
     config = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["echo", "loaded"], "Env": ["PATH=/bin"]}}
     text = json.dumps({**config, "rootfs": {"type": "layers", "diff_ids": [diff_id]}}).encode()

@@ -152,6 +152,7 @@ def test_mistakes_are_found_before_anything_is_made(
     ids=lambda v: ",".join(v) if isinstance(v, dict) else "",
 )  # fmt: skip
 def test_options_arrive(client: DockerClient, options: dict[str, Any], command: str | None, expected: str) -> None:
+    """Each option of `run` makes the difference inside that it makes with docker."""
     if command is None:
         assert run(client, ["sh", "-c"], remove=True, **options) == f"{expected}\n".encode()
         return
@@ -177,6 +178,7 @@ def test_a_bind_in_each_form(client: DockerClient, tmp_path: Path, form: str) ->
 
 
 def test_a_terminal(client: DockerClient, remove: bool) -> None:
+    """With ``tty=True`` the program finds a terminal, and its output is one stream."""
     assert run(client, ["sh", "-c", "test -t 1 && echo tty"], tty=True, remove=remove) == b"tty\r\n"
 
 

@@ -88,6 +88,7 @@ def test_a_packed_archive_is_imported_too(engine: Engine) -> None:
 
 
 def test_filters(engine: Engine) -> None:
+    """`images --filter` lists what docker would list."""
     first = make(engine, "one", b"1", ("LABEL a=1",))
     second = make(engine, "two:x", b"2", ("LABEL a=2", "LABEL b="))
     third = make(engine, "", b"3")
@@ -178,6 +179,7 @@ def test_a_shared_layer_stays_with_the_other_image(engine: Engine) -> None:
 
 
 def test_prune(engine: Engine) -> None:
+    """Pruning takes what nobody uses, says how much came back, and never an image that a container needs."""
     nameless, named, used = make(engine, "", b"11"), make(engine, "named", b"2"), make(engine, "used", b"3")
     container = create.create(engine, {"Image": "used"}, {"NetworkMode": "none"})["Id"]
     with pytest.raises(errors.InvalidParameter, match="Invalid filter 'x'"):

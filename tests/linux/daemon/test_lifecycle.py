@@ -186,6 +186,7 @@ def test_a_failed_start_with_rm_leaves_nothing(box: Engine, made: Any) -> None:
 
 
 def test_logs(box: Engine, made: Any) -> None:
+    """Logs are cut by stream, tail and time, and followed until the container ends."""
     id = made("sh", "-c", "for i in 1 2 3; do echo $i; done; echo bad >&2")
     start.start(box, id)
     assert wait.wait(box, id)["StatusCode"] == 0
@@ -204,6 +205,7 @@ def test_logs_follow_through_a_rotation(box: Engine, started: Any) -> None:
 
 
 def test_wait_conditions(box: Engine, made: Any) -> None:
+    """Whoever waits for the exit, and whoever waits for the removal, both get the exit code."""
     id = made("sh", "-c", "exit 5", host={"AutoRemove": True})
     results: dict[str, Any] = {}
 
@@ -239,6 +241,7 @@ def collect(sock: Any) -> bytes:
 
 
 def test_exec(box: Engine, started: Any) -> None:
+    """An exec has the container's environment and its own, and can be asked about afterwards."""
     id = started("sleep", "100", Env=["A=container"])
     made = exec_verb.exec_create(box, id, {"Cmd": ["sh", "-c", "echo $A $B; exit 9"], "Env": ["B=exec"], "AttachStdout": True})
     sock = exec_verb.exec_start(box, made["Id"])
@@ -311,6 +314,7 @@ def test_exec_wants_a_running_container(box: Engine, made: Any) -> None:
 
 
 def test_top(box: Engine, started: Any) -> None:
+    """The container's processes and no others, with ps's options as far as a pid can be told."""
     id = started("sleep", "4242")
     shown = top.top(box, id)
     assert shown["Titles"][1] == "PID"
@@ -358,6 +362,7 @@ def test_a_killed_shim_is_written_down(box: Engine, started: Any) -> None:
 
 @pytest.mark.parametrize("policy", ["always", "unless-stopped", "on-failure"])
 def test_restart_policies(box: Engine, started: Any, policy: str) -> None:
+    """A container that must run again does, until somebody stops it."""
     id = started("sh", "-c", "echo run; exit 1", host={"RestartPolicy": {"Name": policy, "MaximumRetryCount": 0}})
     for number, _entry in enumerate(logs.logs(box, id, follow=True), 1):
         if number == 3:
@@ -424,6 +429,7 @@ def test_create_checks_before_it_makes(box: Engine) -> None:
 
 
 def test_volumes(box: Engine, tmp_path: Path) -> None:
+    """Bind mounts and named volumes keep what is written; an anonymous volume goes with its container."""
     host = {"NetworkMode": "none", "AutoRemove": True}
     bind = tmp_path / "not" / "yet"
     script = "echo bound >/b/file; echo named >/n/file; echo anonymous >/a/file; ls /bin2/sh"

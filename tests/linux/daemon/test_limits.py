@@ -196,6 +196,7 @@ def own_level() -> Iterator[Callable[[str], Path]]:
 
 
 def test_another_parent(box: Engine, started: Any) -> None:
+    """`--cgroup-parent` names where it says, shared by those who name the same; no way leads out of the instance's by ".."."""
     name = f"{box.paths.instance}-lab"
     ids = [
         started("sleep", "1000", host={"CgroupParent": parent, "Memory": 64 * MB})

@@ -40,6 +40,7 @@ def test_a_default_container(ask: Ask) -> None:
 
 
 def test_process_options(ask: Ask) -> None:
+    """User, groups, directory, environment, ulimits, init and no-new-privileges are felt by the process."""
     assert ask("pwd; id -u; id -g; id -G; echo $A", User="1000:7", WorkingDir="/new/dir", Env=["A=b"],
                host={"GroupAdd": ["99"]}) == "/new/dir\n1000\n7\n7 99\nb"  # fmt: skip
     assert ask("ulimit -n; ulimit -Hn", host={"Ulimits": [{"Name": "nofile", "Soft": 100, "Hard": 200}]}) == "100\n200"
@@ -70,11 +71,13 @@ def test_a_file_of_the_engine_that_was_bound_is_as_the_user_said(ask: Ask, tmp_p
 
 
 def test_entrypoint(box: Engine) -> None:
+    """Entrypoint and command are one command line, as with docker."""
     config = {"Image": "busybox", "Entrypoint": ["echo", "entry"], "Cmd": ["point"]}
     assert run.run(box, config, {"NetworkMode": "none", "AutoRemove": True}).output == b"entry point\n"
 
 
 def test_mounts(ask: Ask, tmp_path: Path) -> None:
+    """Each kind of mount is there, with its options, and read-only is refused by the kernel."""
     (tmp_path / "file").write_text("host\n")
     host = {
         "Binds": [f"{tmp_path}:/bound:ro", f"{tmp_path}/file:/etc/one"],
@@ -137,6 +140,7 @@ def test_the_networks_files(ask: Ask) -> None:
 
 
 def test_the_bridge(box: Engine, started: Any, ask: Ask) -> None:
+    """A container on the bridge has the address and the gateway that inspect shows, and reaches its neighbor."""
     id = started("sh", "-c", "sleep 100", host={"NetworkMode": "bridge"}, Hostname="web")
     shown = inspect.inspect(box, id)["NetworkSettings"]
     address, gateway = shown["IPAddress"], shown["Gateway"]
@@ -194,6 +198,7 @@ def test_attach_with_the_log_first(box: Engine, made: Any) -> None:
 
 
 def test_no_log(box: Engine, started: Any) -> None:
+    """Without a log, `logs` says so instead of showing nothing."""
     id = started("echo", "x", host={"LogConfig": {"Type": "none", "Config": {}}})
     wait.wait(box, id)
     with pytest.raises(errors.InvalidParameter, match="configured logging driver does not support reading"):

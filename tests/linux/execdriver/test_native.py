@@ -132,6 +132,7 @@ def test_asking_the_gone(instance: Instance) -> None:
 
 
 def test_unknown_ops(instance: Instance) -> None:
+    """A word that zygote or shim does not know (another version's) is an answer, and neither dies of it."""
     c = instance.container("sleep", "1000")
     with c.start() as process:
         for path in (c.socket, str(next(instance.run_dir.glob("zygote-*.sock")))):

@@ -32,6 +32,7 @@ def opened(root: Path) -> ImageStore:
 
 
 def test_both_images(tmp_path: Path) -> None:
+    """What every chapter starts from: both base images, with the tools that the chapters call."""
     store, lines = opened(tmp_path / "root"), list[str]()
     bootstrap(store, lines.append)
     assert [line.split(": ")[0] for line in lines] == ["busybox:latest", "lab:latest"]

@@ -86,6 +86,7 @@ REFUSED = {
 @pytest.mark.parametrize("members", REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("whiteouts", [Whiteouts.OVERLAY, Whiteouts.APPLY])
 def test_refused(place: Path, members: list[tuple[tarfile.TarInfo, bytes]], whiteouts: Whiteouts) -> None:
+    """An archive that would write outside of its layer, or with a forged header, is refused as a whole."""
     if members[0][0].type == b"Z":
         members[0][0].size = 0
     with pytest.raises(InvalidParameter):
@@ -122,6 +123,7 @@ HARMLESS = {
 @pytest.mark.parametrize("members", HARMLESS.values(), ids=HARMLESS)
 @pytest.mark.parametrize("whiteouts", [Whiteouts.OVERLAY, Whiteouts.APPLY])
 def test_harmless(place: Path, members: list[tuple[tarfile.TarInfo, bytes]], whiteouts: Whiteouts) -> None:
+    """An odd archive is unpacked, and can still smuggle in no overlay attribute."""
     (place / "outside").mkdir()
     unpack(place, tar(*members), whiteouts)
     for path in place.rglob("*"):
@@ -151,6 +153,7 @@ def test_devices_only_when_asked(place: Path) -> None:
 
 
 def test_bombs(place: Path) -> None:
+    """A small archive cannot fill the disk: bytes, entries and free space are bounded."""
     big = tar(*(member(f"f{n}", data=bytes(1000)) for n in range(100)))
     with pytest.raises(InvalidParameter, match="more than 50000 bytes"):
         unpack(place, big, limits=Limits(bytes=50_000))

@@ -106,6 +106,7 @@ def build(top: Path, tree: object) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(NAME, TREE, max_size=4))
 def test_any_tree(tmp_path_factory: pytest.TempPathFactory, tree: dict[str, object]) -> None:
+    """Whatever a tree consists of, packing and unpacking loses nothing of it."""
     top = tmp_path_factory.mktemp("tree")
     build(top, tree)
     data = b"".join(archive.pack(top))

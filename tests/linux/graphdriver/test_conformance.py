@@ -211,6 +211,7 @@ def test_a_file_capability_is_a_change(driver: GraphDriver) -> None:
 
 
 def test_125_layers(driver: GraphDriver) -> None:
+    """An image may have as many layers as docker's limit, and the topmost wins."""
     parent = None
     for n in range(125):
         tree = driver.create(f"layer{n}", parent)

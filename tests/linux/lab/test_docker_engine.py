@@ -24,6 +24,7 @@ def root() -> None:
 
 @pytest.mark.measuring
 def test_both_engines(client: Any, busybox_tar: bytes, tmp_path: Path) -> None:
+    """An experiment runs on docker too, and judges both by the same measure."""
     import docker
 
     wanted = replace(scenarios.shares_on_one_core(1000, 250), seconds=0.4)

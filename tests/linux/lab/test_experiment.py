@@ -49,6 +49,7 @@ def test_shares_on_one_core(client: Any) -> None:
 
 @pytest.mark.measuring
 def test_quota(client: Any) -> None:
+    """The chapter on quotas: the limit holds, the control fails, and the kernel's throttle counter agrees."""
     limited, control = both(client, replace(scenarios.quota(0.05), seconds=0.4), seconds=3)
     assert limited.verdict.outcome != FAIL, limited.verdict.detail()
     assert control.verdict.outcome == FAIL, control.verdict.detail()
@@ -59,6 +60,7 @@ def test_quota(client: Any) -> None:
 
 @pytest.mark.measuring
 def test_pinned(client: Any) -> None:
+    """The chapter on cpusets: work stays on its core, and it is said what counted it."""
     limited, control = both(client, replace(scenarios.pinned(0, processes=4), seconds=0.3), seconds=3)
     assert limited.verdict, limited.verdict.detail()
     source = "cpuacct.usage_percpu" if facts.cgroup_version() == 1 else "processor field"

@@ -50,6 +50,7 @@ def test_a_joined_pid_namespace_shows_the_others_processes(box: Box) -> None:
 
 
 def test_time_offsets(box: Box) -> None:
+    """A container's clock since boot can be ahead of the machine's."""
     read = "cat /proc/uptime"
     plain = float(box.sh(read).split()[0])
     ahead = {"namespaces": Namespaces(time="new"), "time_offsets": TimeOffsets(0, 100_000)}
@@ -147,6 +148,7 @@ def test_errors_in_dockers_words(box: Box) -> None:
 
 
 def test_working_directory(box: Box) -> None:
+    """A missing directory is made, and no directory leads out of the container (CVE-2024-21626)."""
     assert box.sh("pwd", cwd="/made/for/us") == "/made/for/us\n"
     for way_out in ("/proc/self/fd/3", "/proc/self/fd/7/../../..", "/proc/1/cwd/../.."):
         try:
@@ -193,6 +195,7 @@ def test_init_reaps_forwards_and_hides_its_executable(box: Box) -> None:
 
 
 def test_a_terminal(box: Box) -> None:
+    """The container's terminal has its size, its name and /dev/console, and carries both ways."""
     ours, theirs = socket.socketpair()
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     config = box.config("sh", "-c", "stty size; tty; ls -l /dev/console; read x; echo got $x", tty=True, rows=33, cols=101)

@@ -188,6 +188,7 @@ def raw(call: int, *args: int) -> str:
 
 
 def test_arguments_decide(cache: Path) -> None:
+    """Calls that the profile allows for some arguments only are refused for the others, with docker's errno."""
     program = Path(seccomp.profile_path(None, DEFAULT, cache)).read_bytes()
 
     def child() -> dict[str, str]:
@@ -254,6 +255,7 @@ def test_own_profile_from_json(cache: Path, tmp_path: Path) -> None:
 
 
 def test_compiled_once(cache: Path, tmp_path: Path) -> None:
+    """A profile is compiled once, not at each start; another set of capabilities is another profile."""
     fresh = tmp_path / "cache"
     path = Path(seccomp.profile_path(None, DEFAULT, fresh))
     before = path.stat()

@@ -46,6 +46,8 @@ def test_capset_cannot_give_back_what_was_dropped() -> None:
 
 
 def test_bounding_drop() -> None:
+    """A capability that was dropped from the bounding set is gone, and only that one."""
+
     def child() -> list[bool]:
         before = security.bounding_has(CHOWN)
         security.bounding_drop(CHOWN)
@@ -82,6 +84,8 @@ def test_keep_caps_carries_permitted_over_setuid() -> None:
 
 
 def test_securebits() -> None:
+    """What `securebits` says is what the kernel holds."""
+
     def child() -> list[int]:
         before = security.securebits()
         syscall("prctl", 28, before | 1, 0, 0, 0)  # PR_SET_SECUREBITS, SECBIT_NOROOT

@@ -70,6 +70,7 @@ def look(root: Path) -> remains.Remains:
 
 
 def test_one_name(root: Path) -> None:
+    """Of several who want the same name at once one gets it; the others are told by whom it is used, and leave nothing."""
     before = look(root)
     for _ in range(5):
         outcomes = at_once(root, lambda engine, _: make(engine, "true", name="wanted") and None)

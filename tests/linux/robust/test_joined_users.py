@@ -63,6 +63,7 @@ def test_the_hosts_ipc(remapping: Engine) -> None:
 
 
 def test_nothing_left(root: Path, remapping: Engine) -> None:
+    """A container that joins another's user namespace leaves nothing behind."""
     before = remains.look(remapping)
     ask(remapping, "true")
     assert remains.settled(root, before, ignore=("fds",)) == []

@@ -160,6 +160,7 @@ def test_a_read_only_state_directory(machine: Machine) -> None:
 
 
 def test_no_iptables(machine: Machine, tmp_path: Path) -> None:
+    """Without iptables a run says what is missing, and leaves no half-made network."""
     works(machine.run("--net=none"))
     before = machine.look()
     tools = tmp_path / "tools"

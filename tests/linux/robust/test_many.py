@@ -88,5 +88,6 @@ def test_50_at_once(root: Path) -> None:
 @pytest.mark.all
 @pytest.mark.timeout(600)
 def test_500(root: Path) -> None:
+    """A semester's work in one go: 500 containers in a row and 500 at once, and nothing is left."""
     in_a_row(root, 500)
     at_once(root, 500)

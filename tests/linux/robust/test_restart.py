@@ -84,6 +84,7 @@ def root_run(root: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["always", "unless-stopped"])
 def test_until_stopped(root: Path, before: remains.Remains, name: str) -> None:
+    """What must always run does run again, and stays down once it was stopped, also for the next engine."""
     id = launched(root, "sh", "-c", "echo x; exit 0", **policy(name))
     remains.eventually(lambda: len(starts(root, id)) >= 3, "a third run")
     with open_engine(root) as engine:

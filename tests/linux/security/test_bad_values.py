@@ -62,6 +62,7 @@ def client(root: Path) -> Iterator[minidock.DockerClient]:
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: ascii(options)[:40])
 def test_create(client: minidock.DockerClient, options: dict[str, Any]) -> None:
+    """A value that makes no sense is refused in a sentence, and nothing is made."""
     before = made(client)
     with pytest.raises(InvalidParameter) as caught:
         client.containers.create(**{"image": "busybox", "command": "true", "network_mode": "none", **options})

@@ -31,6 +31,7 @@ from tests.linux.shim.instance import Container, Instance, everything, frames, p
     ],
 )
 def test_exit_codes(instance: Instance, command, code) -> None:
+    """The code that a program ended with is what is written down, also for signals and for what could not be started."""
     c = instance.container(*command)
     assert c.run() == code
     assert json.loads((c.folder / "exit.json").read_text()) | {"finished_at": ""} == {
@@ -175,6 +176,7 @@ def test_several_attach_and_leave(instance: Instance) -> None:
 
 
 def test_terminal(instance: Instance) -> None:
+    """A terminal through the shim: typed, shown, resized."""
     c = instance.container("sh", tty=True, open_stdin=True, stdin_once=True)
     with c.start() as process:
         terminal = instance.driver.attach(c.socket, stdin=True, stdout=True, stderr=True)
@@ -258,6 +260,7 @@ def test_host_pid_namespace_leaves_nothing(instance: Instance) -> None:
 
 
 def test_exec(instance: Instance) -> None:
+    """A second process in a container, with its own streams and exit code."""
     c = instance.container("sleep", "1000")
     with c.start() as process:
         ours, theirs = socket.socketpair()

@@ -58,6 +58,7 @@ BOX: dict[str, Any] = {
     ],
 )
 def test_templates(source: str, text: str) -> None:
+    """docker's Go templates: users have them in their scripts."""
     assert Template(source).render(BOX) == text
 
 
@@ -122,6 +123,7 @@ def test_columns_start_at_one_place(rows: list[list[str]]) -> None:
 
 
 def test_listings(capsys: pytest.CaptureFixture[str]) -> None:
+    """A `--format` of columns gets docker's headers and its spacing."""
     headers = {"ID": "CONTAINER ID", "Name": "NAMES", "Label": listing.label_header}
     row = {"ID": "1", "Name": "box", "Label": lambda name: {"a.my-key": "v"}.get(name, "")}
     for form, text in [
@@ -142,10 +144,12 @@ def test_listings(capsys: pytest.CaptureFixture[str]) -> None:
     [(0, "0B"), (999, "999B"), (1000, "1kB"), (1_234_567, "1.23MB"), (148_600_000, "149MB"), (2_746_000_000, "2.75GB")],
 )
 def test_sizes(size: int, text: str) -> None:
+    """Sizes on disk read as docker writes them (powers of 1000)."""
     assert units.human_size(size) == text
 
 
 def test_memory() -> None:
+    """Memory reads as docker writes it (powers of 1024)."""
     assert units.bytes_size(25_276_000_000) == "23.54GiB"
 
 
@@ -169,6 +173,7 @@ def test_memory() -> None:
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
+    """ "About a minute" and its kin, in docker's words."""
     assert units.human_duration(seconds) == text
 
 
@@ -182,4 +187,5 @@ def test_times_go_there_and_back() -> None:
     [('a"b', r'"a\"b"'), ("tab\t", r'"tab\t"'), ("é\u200b", r'"é\u200b"'), ("\udcff", r'"\xff"'), ("\x01", r'"\x01"')],
 )
 def test_go_quotes(text: str, quoted: str) -> None:
+    """Quoting as Go's %q does it: what `ps` shows of a command with odd characters."""
     assert quote(text) == quoted

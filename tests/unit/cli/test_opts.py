@@ -33,11 +33,13 @@ from minidock.cli.opts import BadValue, OptionError, container, envfile, filters
     ],
 )
 def test_sizes(text: str, bytes_: int) -> None:
+    """-m 64m and all its spellings are the bytes that docker makes of them."""
     assert sizes.ram_in_bytes(text) == bytes_
 
 
 @pytest.mark.parametrize("text", ["", "k", "-1", "-1k", "1zb", "1kib2", "1..2", "1.2.3m", "0x1", "1ki", "inf", "nan", "1e99"])
 def test_no_sizes(text: str) -> None:
+    """What is no size is refused, not guessed."""
     with pytest.raises(BadValue):
         sizes.ram_in_bytes(text)
 
@@ -53,6 +55,7 @@ def test_whole_sizes_are_exact(number: int, unit: str) -> None:
     ("text", "nano"), [("1", 10**9), ("1.5", 1_500_000_000), ("0.000000001", 1), ("1/4", 250_000_000), ("2e0", 2 * 10**9)]
 )
 def test_cpus(text: str, nano: int) -> None:
+    """--cpus in billionths, exactly."""
     assert sizes.nano_cpus(text) == nano
 
 
@@ -85,6 +88,7 @@ def test_any_text_is_a_value_or_told(parser: Any, text: str) -> None:
     [("nofile=512:1024", 512, 1024), ("nproc=5", 5, 5), ("core=-1", -1, -1), ("cpu=3:-1", 3, -1), ("core=0:0", 0, 0)],
 )
 def test_ulimits(text: str, soft: int, hard: int) -> None:
+    """--ulimit with one limit or two."""
     assert container.ulimit(text) == {"Name": text.partition("=")[0], "Soft": soft, "Hard": hard}
 
 
@@ -99,6 +103,7 @@ def test_ulimits(text: str, soft: int, hard: int) -> None:
     ],
 )
 def test_extra_hosts(text: str, host: str) -> None:
+    """--add-host, with = or :, for IPv6 too."""
     assert container.extra_host(text) == host
 
 
@@ -113,16 +118,19 @@ def test_extra_hosts(text: str, host: str) -> None:
     ],
 )
 def test_devices(text: str, host: str, inside: str, mode: str) -> None:
+    """--device with one, two or three parts."""
     assert container.device(text) == {"PathOnHost": host, "PathInContainer": inside, "CgroupPermissions": mode}
 
 
 @pytest.mark.parametrize("text", ["/dev/x:/dev/y:q", "/dev/x:y", ":/dev/y", "a:b:c:d", "/dev/x:/dev/y:rr"])
 def test_no_devices(text: str) -> None:
+    """A device without a path, or with an unknown access, is refused."""
     with pytest.raises(OptionError):
         container.device(text)
 
 
 def test_mounts() -> None:
+    """--mount's keys in all their spellings."""
     assert mounts.mount("type=bind,source=/a,target=/b,readonly,bind-propagation=rslave") == {
         "Type": "bind",
         "Source": "/a",
@@ -146,6 +154,7 @@ def test_csv_fields_come_back(fields: list[str]) -> None:
 
 
 def test_volumes() -> None:
+    """-v: relative paths are made absolute, a name stays one, a single path is anonymous."""
     binds, volumes = mounts.split_volumes(["/a:/b", "./c:/d:ro", "/anonymous", "name:/e"])
     assert binds == ["/a:/b", f"{os.getcwd()}/c:/d:ro", "name:/e"]
     assert volumes == {"/anonymous": {}}
@@ -167,6 +176,7 @@ def test_environment_comes_from_files_then_flags(tmp_path: Path, monkeypatch: py
 
 
 def test_labels(tmp_path: Path) -> None:
+    """Label files as docker reads them: no quotes are taken away, the command line wins."""
     file = tmp_path / "labels"
     file.write_text('one="quoted"\n# comment\ntwo\nthree=a=b\n')
     assert envfile.read_labels([str(file)], ["two=2"]) == {"one": '"quoted"', "two": "2", "three": "a=b"}
@@ -189,6 +199,7 @@ def test_bad_env_files(tmp_path: Path, content: bytes, words: str) -> None:
 
 
 def test_security_options(tmp_path: Path) -> None:
+    """--security-opt: a profile's file is read here, and the engine gets its text."""
     profile = tmp_path / "profile.json"
     profile.write_text('{ "defaultAction":\n "SCMP_ACT_ALLOW" }')
     options = ["no-new-privileges", "seccomp=unconfined", f"seccomp={profile}", "apparmor:x", "systempaths=unconfined"]
@@ -213,10 +224,12 @@ def test_points_in_time() -> None:
     ("text", "seconds"), [("1h2m3s", 3723), ("1.5m", 90), ("-2ms", -0.002), ("5", None), ("1h x", None), ("", None)]
 )
 def test_durations(text: str, seconds: float | None) -> None:
+    """Go's durations, as --since takes them."""
     assert times.duration(text) == pytest.approx(seconds)
 
 
 def test_filters() -> None:
+    """--filter: names in any case, several values of one name."""
     assert filters.collect(map(filters.one, ["Status=a", "status = b", "label=x=y", ""])) == {
         "status": ["a", "b"],
         "label": ["x=y"],

@@ -30,6 +30,7 @@ def sample(used: int, system: int, cpus: int = 2, **more: Any) -> dict[str, Any]
     ],
 )
 def test_cpu(used: int, system: int, cpus: int, percent: float) -> None:
+    """The CPU column counts as docker's does: 100% is one core."""
     before = sample(5 * SECOND, 100 * SECOND, cpus)
     assert usage.cpu_percent(sample(5 * SECOND + used, 100 * SECOND + system, cpus), before) == percent
 
@@ -52,11 +53,13 @@ def test_cpu_without_the_number_of_cpus() -> None:
     ],
 )
 def test_memory(stat: dict[str, int], used: int) -> None:
+    """The memory column leaves out the page cache that can be given back."""
     assert usage.memory({"memory_stats": {"usage": 100, "limit": 400, "stats": stat}}) == (used, 400)
 
 
 @pytest.mark.parametrize("words", [("Read", "Write", "Total"), ("read", "write", "discard")])
 def test_block_io(words: tuple[str, str, str]) -> None:
+    """Reads and writes of all disks, and nothing twice."""
     entries = [
         {"major": 8, "minor": m, "op": op, "value": v} for m in (0, 16) for op, v in zip(words, (3, 5, 100), strict=True)
     ]
@@ -65,6 +68,7 @@ def test_block_io(words: tuple[str, str, str]) -> None:
 
 
 def test_a_row() -> None:
+    """One line of `stats`, every column."""
     networks = {"eth0": {"rx_bytes": 1500, "tx_bytes": 10}, "eth1": {"rx_bytes": 500, "tx_bytes": 0}}
     memory = {"usage": 64 << 20, "limit": 1 << 30, "stats": {}}
     after = sample(SECOND, 4 * SECOND, memory_stats=memory, networks=networks, pids_stats={"current": 3})

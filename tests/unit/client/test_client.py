@@ -57,11 +57,13 @@ def test_what_the_embedded_client_does_not_take(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("resource", ["x", {"Id": "x"}, {"ID": "x"}])
 def test_resource_id(resource: Any) -> None:
+    """An id, or an object that has one, is taken alike, as docker-py does."""
     assert resource_id(resource) == "x"
 
 
 @pytest.mark.parametrize("nothing", [None, "", {}, {"Id": ""}])
 def test_no_resource(nothing: Any) -> None:
+    """No id is told as docker-py tells it."""
     with pytest.raises(errors.NullResource, match="Resource ID was not provided"):
         resource_id(nothing)
 

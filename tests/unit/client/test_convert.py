@@ -91,6 +91,7 @@ HOST_CASES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("case", HOST_CASES, ids=lambda c: ",".join(c) or "nothing")
 def test_host_config(case: dict[str, Any]) -> None:
+    """The request that a program's options become is docker-py's, to the byte."""
     same(lambda: types.HostConfig(VERSION, **case), lambda: docker.types.HostConfig(version=VERSION, **case))
 
 
@@ -115,6 +116,7 @@ def test_host_config_of_anything(options: dict[str, Any]) -> None:
 
 @given(st.from_regex(r"-?[0-9]{0,4}(\.[0-9]{1,2})?[ bkmgtBKMGxX]{0,3}", fullmatch=True))
 def test_bytes(text: str) -> None:
+    """Sizes mean what they mean to docker-py, mistakes included."""
     same(lambda: convert.parse_bytes(text), lambda: docker.utils.parse_bytes(text))
 
 
@@ -134,6 +136,7 @@ CONTAINER_CASES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("case", CONTAINER_CASES, ids=lambda c: ",".join(c) or "nothing")
 @pytest.mark.parametrize("command", [None, "echo 'a b' c", ["echo", "a b"], ""])
 def test_container_config(case: dict[str, Any], command: Any) -> None:
+    """The config that a program's options become is docker-py's."""
     same(
         lambda: ContainerConfig(VERSION, "busybox", command, **case),
         lambda: docker.types.ContainerConfig(VERSION, "busybox", command, **case),
@@ -151,11 +154,13 @@ MOUNT_CASES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("case", MOUNT_CASES, ids=str)
 def test_mount(case: dict[str, Any]) -> None:
+    """Mount objects become what docker-py makes of them."""
     same(lambda: types.Mount("/t", "/s", **case), lambda: docker.types.Mount("/t", "/s", **case))
 
 
 @pytest.mark.parametrize("text", ["/t", "/s:/t", "/s:/t:ro", "name:/t", "name:/t:rw", "a:b:c:d"])
 def test_mount_string(text: str) -> None:
+    """Mount strings are read as docker-py reads them."""
     same(lambda: types.Mount.parse_mount_string(text), lambda: docker.types.Mount.parse_mount_string(text))
 
 
@@ -168,6 +173,7 @@ ENDPOINT_CASES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("case", ENDPOINT_CASES, ids=str)
 def test_endpoint_config(case: dict[str, Any]) -> None:
+    """Endpoint options become what docker-py makes of them."""
     same(lambda: types.EndpointConfig(VERSION, **case), lambda: docker.types.EndpointConfig(VERSION, **case))
 
 
@@ -184,6 +190,7 @@ RUN_CASES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("case", RUN_CASES, ids=lambda c: ",".join(c) or "nothing")
 def test_run_arguments(case: dict[str, Any]) -> None:
+    """`containers.run` sorts its options into the request as docker-py does."""
     common = {"image": "busybox", "command": "true"}
     ours = create_arguments({**case, **common})
     theirs = _create_container_args({**case, **common, "version": VERSION})
@@ -203,11 +210,13 @@ def test_an_unknown_keyword_of_run_is_a_type_error_in_docker_pys_words(unknown: 
     "filters", [{"dangling": True}, {"label": ["a", "b=c"]}, {"exited": 0}, {"status": "running", "x": False}]
 )
 def test_filters(filters: dict[str, Any]) -> None:
+    """Filters go out in docker-py's form."""
     assert convert.filters(filters) == json.loads(docker.utils.convert_filters(filters))
 
 
 @pytest.mark.parametrize("name", ["a", "a:b", "h:5000/a", "h:5000/a:b", "a@sha256:00", "h:1/a:b@sha256:00"])
 def test_repository_tag(name: str) -> None:
+    """A name is split where docker-py splits it."""
     assert convert.repository_tag(name) == docker.utils.parse_repository_tag(name)
 
 

@@ -74,6 +74,7 @@ def compare(theirs: Any, ours: Any, name: str) -> None:
 
 @pytest.mark.parametrize(("theirs", "ours", "name"), CASES)
 def test_parameters(theirs: type, ours: type, name: str) -> None:
+    """A call that docker-py takes is taken here: same names, order and defaults."""
     function = getattr(theirs, name)
     compare(getattr(function, "__wrapped__", function), getattr(ours, name), name)
 

@@ -56,6 +56,7 @@ def test_what_docker_py_has_not() -> None:
 
 
 def test_mistakes() -> None:
+    """A wrong option of `update` or `stats` is told before anything is sent."""
     client = object.__new__(minidock.APIClient)
     with pytest.raises(TypeError, match="unexpected keyword argument 'privileged'"):
         client.update_container("x", privileged=True)

@@ -24,6 +24,7 @@ from minidock.errors import InvalidParameter
     ],
 )
 def test_bind(spec: str, kind: str, source: str, name: str, destination: str, rw: bool, propagation: str) -> None:
+    """A bind's three parts, and the record of it reads back the same."""
     point = parse_bind(spec)
     assert (point.kind, point.source, point.name) == (kind, source, name)
     assert (point.destination, point.rw, point.propagation) == (destination, rw, propagation)
@@ -47,6 +48,7 @@ def test_bind(spec: str, kind: str, source: str, name: str, destination: str, rw
     ],
 )  # fmt: skip
 def test_bad_bind(spec: str, words: str) -> None:
+    """A bind that makes no sense is refused in docker's words."""
     with pytest.raises(InvalidParameter) as caught:
         parse_bind(spec)
     assert caught.value.explanation == words
@@ -73,6 +75,7 @@ def test_bad_bind(spec: str, words: str) -> None:
     ],
 )
 def test_bad_mount(mount: dict[str, Any], words: str) -> None:
+    """A mount that makes no sense is refused in docker's words."""
     with pytest.raises(InvalidParameter) as caught:
         parse_mount(mount)
     assert caught.value.explanation == words

@@ -80,6 +80,7 @@ def test_privileged_lifts_all_of_it() -> None:
     ],
 )
 def test_namespaces(host: dict[str, Any], facts: dict[str, Any], space: str, value: str) -> None:
+    """Each mode shares the namespace that it says, and no other is shared by accident."""
     assert getattr(build(host=host, **facts).namespaces, space) == value
 
 

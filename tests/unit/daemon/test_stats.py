@@ -35,6 +35,7 @@ V2 = Stats(cpu_total_ns=900, memory_usage=100, blkio=(BlkioCount(8, 0, "write", 
 
 
 def test_network_counters() -> None:
+    """The kernel's columns of /proc/net/dev are not mixed up."""
     found = stats.network_counters(NET_DEV)
     assert list(found) == ["eth0", "eth1"]
     assert found["eth0"] == {
@@ -46,6 +47,7 @@ def test_network_counters() -> None:
 
 
 def test_cpu() -> None:
+    """CPU figures in the API's form, on both versions of control groups."""
     assert stats.cpu(V1, clock=1000) == {
         "cpu_usage": {"total_usage": 900, "usage_in_kernelmode": 300, "usage_in_usermode": 600, "percpu_usage": [500, 400]},
         "system_cpu_usage": 2000,
@@ -65,6 +67,7 @@ def test_memory_without_a_limit_is_limited_by_the_machine() -> None:
 
 
 def test_pids() -> None:
+    """Numbers of processes in the API's form; no limit is no field."""
     assert stats.pids(V1) == {"current": 4, "limit": 50}
     assert stats.pids(V2) == {"current": 0}
 

@@ -39,6 +39,7 @@ def test_what_can() -> None:
     [(["x" * (128 << 10)], []), (["true"], ["A=" + "ö" * (64 << 10)]), (["x" * 100_000] * 70, []), (["\1" * 100_000] * 12, [])],
 )
 def test_too_long(command: list[str], environment: list[str]) -> None:
+    """What execve(2) would refuse is refused before a container is made."""
     with pytest.raises(InvalidParameter, match="argument list too long"):
         texts.fits(command, environment)
 

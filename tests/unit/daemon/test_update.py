@@ -40,6 +40,7 @@ def container(**host: Any) -> Container:
     ],
 )  # fmt: skip
 def test_merge(had: dict[str, Any], asked: dict[str, Any], has: dict[str, Any]) -> None:
+    """`update` changes what it was asked to and nothing else."""
     old = container(**had)
     kept = dict(old.host_config)
     assert update.merge(old, asked) == kept | has

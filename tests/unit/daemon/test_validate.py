@@ -60,6 +60,7 @@ from minidock.errors import InvalidParameter, NotSupported
     ],
 )  # fmt: skip
 def test_mistakes(config: dict[str, Any], host: dict[str, Any], words: str) -> None:
+    """A request that cannot be is refused in docker's words, before anything is made."""
     with pytest.raises(InvalidParameter) as caught:
         validate.validate({"Cmd": ["true"], **config}, host, remapped=False)
     assert caught.value.explanation == words
@@ -96,11 +97,13 @@ def test_what_is_not_there_is_refused_not_ignored() -> None:
 
 @pytest.mark.parametrize(("text", "size"), [("10", 10), ("1k", 1024), ("1.5KB", 1536), ("2GiB", 2 << 30), ("-1", 0)])
 def test_sizes(text: str, size: int) -> None:
+    """Sizes in requests, and what is none."""
     assert validate.parse_size(text) == size
     assert validate.parse_size("x") is None
 
 
 def test_security_options() -> None:
+    """SecurityOpt in both spellings (= and :)."""
     options = security_opt.parse(["no-new-privileges:true", "seccomp:unconfined", "apparmor=p", "systempaths=unconfined"])
     assert options == security_opt.SecurityOptions(True, "unconfined", "p", True)
 

@@ -25,6 +25,7 @@ from minidock.shim.protocol import frame
     ],
 )  # fmt: skip
 def test_human_duration(seconds: float, words: str) -> None:
+    """ "Up 2 hours", in docker's words."""
     assert timestamps.human_duration(seconds) == words
 
 
@@ -45,11 +46,13 @@ def test_zones_and_nothing() -> None:
 
 @pytest.mark.parametrize("good", ["ab", "/ab", "a_b.c-d", "0a"])
 def test_good_names(good: str) -> None:
+    """Names that docker takes are taken."""
     assert names.validate(good) == good.lstrip("/")
 
 
 @pytest.mark.parametrize("bad", ["a", "_a", "a b", "ä1", "a/b", "", "-a", "a\n"])
 def test_bad_names(bad: str) -> None:
+    """Names that docker refuses are refused in its words."""
     with pytest.raises(InvalidParameter) as caught:
         names.validate(bad)
     assert caught.value.explanation == f"Invalid container name ({bad}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
@@ -69,11 +72,13 @@ def test_random_names_are_names() -> None:
     [("TERM", 15), ("sigterm", 15), ("9", 9), (1, 1), ("RTMIN+3", signal.SIGRTMIN + 3), ("SIGRTMAX-1", signal.SIGRTMAX - 1)],
 )
 def test_signals(text: str | int, number: int) -> None:
+    """Signals by number and by name, with SIG or without."""
     assert signals.parse(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "0", "NOPE", "99", "TERM+x", "RTMAX+9", "SIG_IGN"])
 def test_bad_signals(text: str) -> None:
+    """What is no signal is refused, not sent as another."""
     with pytest.raises(InvalidParameter, match="Invalid signal: "):
         signals.parse(text)
 

@@ -43,6 +43,7 @@ from minidock.graph import changes
     ],
 )
 def test_one_instruction(line: str, expected: dict[str, object]) -> None:
+    """`import -c` understands the Dockerfile instructions that docker's does."""
     assert changes.apply({}, [line]) == expected
 
 

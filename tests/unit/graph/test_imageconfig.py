@@ -63,6 +63,7 @@ TAKEN: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize(("config", "words"), REFUSED, ids=lambda x: json.dumps(x)[:60] if isinstance(x, dict) else "")
 def test_refused(config: dict[str, Any], words: str) -> None:
+    """A config of the wrong types is refused in words that name the field, not by a traceback later."""
     with pytest.raises(InvalidParameter) as caught:
         imageconfig.check(config)
     assert caught.value.explanation == words
@@ -70,6 +71,7 @@ def test_refused(config: dict[str, Any], words: str) -> None:
 
 @pytest.mark.parametrize("config", TAKEN, ids=lambda x: json.dumps(x)[:60])
 def test_taken(config: dict[str, Any]) -> None:
+    """What other tools write is taken, odd as it may be."""
     imageconfig.check(config)
 
 

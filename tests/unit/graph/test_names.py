@@ -43,6 +43,7 @@ def test_a_symlink_text_never_climbs_out(path: str, target: str) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/..", "/../etc/passwd", "..", "a\0b"])
 def test_climbing_names(name: str) -> None:
+    """A name in an archive that leads out of the layer is refused."""
     with pytest.raises(InvalidParameter):
         names.clean(name)
 
@@ -51,10 +52,12 @@ def test_climbing_names(name: str) -> None:
     ("name", "inside"), [("/etc/x", "etc/x"), ("./a", "a"), ("a//b/./c", "a/b/c"), ("a/../b", "b"), ("./", "")]
 )
 def test_harmless_names(name: str, inside: str) -> None:
+    """An odd name stays inside of the layer."""
     assert names.clean(name) == inside
 
 
 def test_whiteouts() -> None:
+    """Whiteouts are told from files, and broken ones refused."""
     assert names.whiteout(".wh.file") == "file"
     assert names.whiteout("file") is None
     for bad in (".wh.", ".wh..", ".wh..."):

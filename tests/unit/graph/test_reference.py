@@ -34,6 +34,7 @@ DIGEST = "sha256:" + "a" * 64
     ],
 )
 def test_familiar_names(text: str, familiar: str) -> None:
+    """The short form that users type and see, and back."""
     assert reference.normalise(text) == familiar
 
 
@@ -95,6 +96,7 @@ def test_anything_is_parsed_or_refused(text: str) -> None:
 
 
 def test_tags() -> None:
+    """`tag` takes and refuses what docker's does."""
     assert reference.for_tagging("busybox") == "busybox:latest"
     assert reference.for_tagging("busybox:a", "b") == "busybox:b"
     with pytest.raises(InvalidParameter, match="refusing to create a tag with a digest reference"):

@@ -14,6 +14,7 @@ ROWS = [
 
 
 def test_effects() -> None:
+    """The chapter's picture says in words what it shows, for those who cannot see it."""
     picture = cgroupplots.effects(ROWS, title="T", predictions={"100 forks": 20})
     assert picture.alt == "T. Per cent of what was asked that got through: pids 19 (without 100); devices 0 (without 100)"
     assert picture.png.startswith(b"\x89PNG") and len(picture.png) < 40_000
@@ -21,6 +22,7 @@ def test_effects() -> None:
 
 
 def test_window() -> None:
+    """The window in which something was held is marked and named."""
     series = {"one": [(0.0, 1.0), (1.0, 5.0)], "two": [(0.0, 1.0), (1.0, 1.0)]}
     picture = cgroupplots.window(
         series, (0.2, 0.6), title="T", xlabel="time (s)", ylabel="count", held="frozen", line=(4, "max")
@@ -32,6 +34,7 @@ def test_window() -> None:
 
 
 def test_weights() -> None:
+    """The ratio that each formula keeps is written into the picture."""
     formulas = {"new": lambda s: int(v2.cpu_weight(s)), "old": lambda s: int(v2.cpu_weight_old(s))}
     picture = cgroupplots.weights(formulas, title="T")
     assert picture.alt == (

@@ -63,6 +63,7 @@ def test_a_fault_in_the_check_is_no_verdict() -> None:
 
 
 def test_registering() -> None:
+    """A check with a wrong tier, a taken name or no name at all is an error for the author, not a silent pass."""
     with pytest.raises(ValueError, match="tier"):
         register("99-x", "guess", "x")
     with pytest.raises(ValueError, match="two checks"):

@@ -145,6 +145,7 @@ def test_a_window_is_growth_and_levels() -> None:
 
 
 def test_cpu_lists() -> None:
+    """The kernel's lists of cores (0-2,5)."""
     assert counters.cpu_list("0-2,5\n") == [0, 1, 2, 5]
     assert counters.cpu_list("") == []
 

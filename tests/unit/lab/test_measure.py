@@ -45,6 +45,7 @@ def test_saved_beside_the_facts_of_the_machine(build: Path) -> None:
 
 
 def test_steal() -> None:
+    """Time that the hypervisor took is seen: a measurement under it must not be judged."""
     names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
     before = dict.fromkeys(names, 0)
     assert facts.steal_share(before, {**before, "idle": 75, "steal": 25}) == 0.25

@@ -52,6 +52,7 @@ EVERY: list[Callable[[], Picture]] = [bars, lines, prediction, trees, id_map, fo
 
 @pytest.mark.parametrize("draw", EVERY)
 def test_every_picture(draw: Callable[[], Picture]) -> None:
+    """A picture has its size, stays small, and has a text for those who cannot see it."""
     picture = draw()
     image = Image.open(io.BytesIO(picture.png))
     assert image.format == "PNG"

@@ -58,6 +58,7 @@ EVERY: list[Callable[[], Picture]] = [memory, against, one_sided, before_after, 
 
 @pytest.mark.parametrize("draw", EVERY)
 def test_every_picture(draw: Callable[[], Picture]) -> None:
+    """Each picture of an experiment has its size, its unit, and stays small."""
     picture = draw()
     image = Image.open(io.BytesIO(picture.png))
     assert image.width == int(plots.WIDTH * plots.DPI)

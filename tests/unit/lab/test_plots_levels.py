@@ -17,6 +17,7 @@ def test_curves_tell_their_ends_and_limits() -> None:
 
 
 def test_another_unit() -> None:
+    """Levels in another unit than MiB are labeled with it."""
     made = plots_levels.curves(ROWS, {"memory": "in memory"}, title="t", unit=1.0, ylabel="bytes")
     assert "bytes over 1 s: in memory from 0 to 10485760" in made.alt
 

@@ -83,6 +83,7 @@ def test_slider_is_redrawn_when_moved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_quiz(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A right answer is explained, a wrong one does not give it away."""
     monkeypatch.setattr(quiz, "_questions", {})
     question = quiz.add("99-q", "1 + 1 < 3?", ("yes", "no"), 0, "arithmetic")
     assert question.mark(0) == "Right. arithmetic"

@@ -30,5 +30,6 @@ def test_html_is_escaped() -> None:
 
 
 def test_has() -> None:
+    """A chapter learns whether the machine has what it needs."""
     assert Report(FEATURES).has("root")
     assert not Report(FEATURES).has("swap")

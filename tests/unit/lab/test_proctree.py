@@ -30,6 +30,7 @@ def test_descendants_and_depth() -> None:
 
 
 def test_both_sides(monkeypatch: object) -> None:
+    """The same processes as the host sees them and as the container does."""
     import pytest
 
     with pytest.MonkeyPatch.context() as patch:
@@ -41,6 +42,7 @@ def test_both_sides(monkeypatch: object) -> None:
 
 
 def test_real_table() -> None:
+    """The table is the kernel's: this process, its parent, its namespace."""
     table = proctree.processes()
     me = table[os.getpid()]
     assert me.ppid == os.getppid()

@@ -53,6 +53,7 @@ def test_a_terminal_gets_a_bar_that_goes_away() -> None:
 
 
 def test_nobody_looks(capfd: pytest.CaptureFixture[str]) -> None:
+    """Without a reader there is no progress bar in the output."""
     with progress.bar("quiet", 2) as advance:
         advance()
     assert capfd.readouterr() == ("", "")

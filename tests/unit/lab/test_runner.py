@@ -114,6 +114,7 @@ def test_names_of_chapters(tmp_path: Path) -> None:
 
 
 def test_command_line(tmp_path: Path, build: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`./lab run` fails if a chapter fails, and names it."""
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "notebooks").mkdir()
     notebook(tmp_path / "notebooks" / "01-good.ipynb", code("print('x: PASS')"))

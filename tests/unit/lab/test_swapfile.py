@@ -25,6 +25,7 @@ def test_areas_are_read_in_bytes_and_names_in_full() -> None:
 
 
 def test_no_area() -> None:
+    """A machine without swap has no areas."""
     assert swapfile.areas(SWAPS.splitlines()[0]) == []
 
 

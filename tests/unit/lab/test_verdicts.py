@@ -40,6 +40,7 @@ def no_verdicts_from_elsewhere() -> Iterator[None]:
 
 
 def test_recorded_samples() -> None:
+    """Recorded measurements get the verdict that a careful reader gives them."""
     assert decide(RATIOS, TWO) == PASS
     assert decide(EQUAL, TWO) == FAIL
     assert decide(NOISY, TWO) == INCONCLUSIVE

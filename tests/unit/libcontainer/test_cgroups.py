@@ -27,10 +27,12 @@ HYBRID = """\
 
 
 def test_v2_machine() -> None:
+    """The places of control groups on a machine with version 2 alone."""
     assert parse_mountinfo(V2) == [Hierarchy(2, (), "/sys/fs/cgroup")]
 
 
 def test_hybrid_machine() -> None:
+    """The places of control groups on a machine with both versions."""
     assert parse_mountinfo(HYBRID) == [
         Hierarchy(2, (), "/sys/fs/cgroup/unified"),
         Hierarchy(1, ("name=systemd",), "/sys/fs/cgroup/systemd"),
@@ -72,6 +74,7 @@ def test_v1_places_comounted_controllers_once_and_the_unified_tree_last() -> Non
     ],
 )
 def test_memory_ceiling(total_mib: int, ceiling_mib: int) -> None:
+    """Something is left for the machine, however large it is."""
     text = f"MemTotal:       {total_mib * 1024} kB\nMemFree:        1 kB\n"
     assert cgroups.memory_ceiling(text) // (1 << 20) == pytest.approx(ceiling_mib, abs=1)
 
@@ -86,6 +89,7 @@ def test_memory_ceiling(total_mib: int, ceiling_mib: int) -> None:
     ],
 )
 def test_device_line(rule: DeviceRule, line: str) -> None:
+    """A device rule in the kernel's own words."""
     assert v1.device_line(rule) == line
 
 

@@ -144,6 +144,7 @@ def test_cpus_is_a_quota_in_100_ms(cpus: int, quota: int) -> None:
 
 @pytest.mark.parametrize(("given", "limit"), [(0, -1), (-1, -1), (1, 1)])
 def test_pids_limit(given: int, limit: int) -> None:
+    """--pids-limit: 0 and -1 are no limit."""
     assert from_host_config({"PidsLimit": given}).pids_limit == limit
 
 
@@ -221,6 +222,7 @@ def test_unlimited_memory_takes_swap_along() -> None:
     [(64, 128, "64"), (64, 64, "0"), (64, -1, "max"), (None, -1, "max"), (-1, -1, "max")],
 )
 def test_swap_alone(memory: int | None, memory_swap: int, text: str) -> None:
+    """docker's sum of memory and swap becomes swap alone on v2."""
     assert v2.swap_max(memory, memory_swap) == text
 
 
@@ -237,6 +239,7 @@ OLD = (1, 1, 4, 5, 10, 10, 19, 20, 23, 29, 39, 39, 77, 79, 118, 157, 313, 391, 2
 
 
 def test_cpu_weights() -> None:
+    """Shares become the weights that runc computes, by its new formula and by its old one."""
     assert tuple(int(cgroups.cpu_weight(shares)) for shares in SHARES) == NEW
     assert tuple(int(v2.cpu_weight_old(shares)) for shares in SHARES) == OLD
 
@@ -250,6 +253,7 @@ def test_cpu_weights_keep_the_order(one: int, other: int) -> None:
 
 @pytest.mark.parametrize(("weight", "text"), [(10, "1"), (100, "910"), (500, "4950"), (1000, "10000")])
 def test_io_weight(weight: int, text: str) -> None:
+    """Block I/O weights on v2's scale."""
     assert v2.io_weight(weight) == text
 
 
@@ -266,6 +270,7 @@ def test_blkio_weight_goes_where_the_kernel_has_it() -> None:
     [(25_000, 50_000, "25000 50000"), (25_000, None, "25000 100000"), (None, 50_000, "max 50000"), (-1, None, "max 100000")],
 )
 def test_cpu_max(quota: int | None, period: int | None, text: str) -> None:
+    """Quota and period in v2's one file."""
     assert v2.cpu_max(quota, period) == text
 
 

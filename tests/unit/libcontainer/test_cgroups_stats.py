@@ -51,6 +51,7 @@ def v1_tree(root: Path, *controllers: str) -> dict[str, str]:
 
 
 def test_v1(tmp_path: Path) -> None:
+    """Every figure of v1 comes from the file that the kernel documents."""
     found = stats.sample_v1(v1_tree(tmp_path, *V1))
     assert found == Stats(
         cpu_total_ns=5_000_000_123,
@@ -75,6 +76,7 @@ def test_v1(tmp_path: Path) -> None:
 
 
 def test_v2(tmp_path: Path) -> None:
+    """Every figure of v2 comes from the file that the kernel documents."""
     for name, text in V2.items():
         (tmp_path / name).write_text(text)
     found = stats.sample_v2(str(tmp_path))
@@ -103,6 +105,7 @@ def test_v2(tmp_path: Path) -> None:
 
 
 def test_without_limits(tmp_path: Path) -> None:
+    """The kernel's way to say "no limit" is understood."""
     paths = v1_tree(tmp_path, "memory", "pids")
     (tmp_path / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
     (tmp_path / "pids" / "pids.max").write_text("max\n")

@@ -81,6 +81,7 @@ def test_the_rest_keeps_its_order() -> None:
     ],
 )
 def test_previous(name: str, text: str, value: str, back: str) -> None:
+    """What a failed update has to write back is what the file said before."""
     assert previous(name, text, value) == back
 
 

@@ -34,6 +34,7 @@ def names(text: str, capabilities: tuple[str, ...] = DEFAULT) -> list[str]:
 
 
 def test_parse_whole() -> None:
+    """A profile in docker's form, every part of it."""
     text = {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": 38,

@@ -26,6 +26,7 @@ GROUP = "root:x:0:\nwheel:x:10:root,ann\nann:x:1001:\ndocker:x:999:ann,bob\n"
     ],
 )
 def test_lookup(spec: str, extra: tuple[str, ...], expected: User) -> None:
+    """-u by name, number, and both; the groups come along."""
     assert lookup(spec, extra, PASSWD, GROUP) == expected
 
 
@@ -39,6 +40,7 @@ def test_lookup(spec: str, extra: tuple[str, ...], expected: User) -> None:
     ],
 )
 def test_unknown(spec: str, extra: tuple[str, ...], text: str) -> None:
+    """A user who is not in the image is told by name."""
     with pytest.raises(StartError, match=text):
         lookup(spec, extra, PASSWD, GROUP)
 

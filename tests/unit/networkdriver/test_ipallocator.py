@@ -36,6 +36,7 @@ def test_in_order_and_not_reused_before_the_wrap(links: LinkGraph) -> None:
 
 
 def test_asked_for(links: LinkGraph) -> None:
+    """--ip is given if it is free and in the network; a taken one is refused, and never given twice."""
     ips = allocator(links)
     assert ips.request("a", "10.9.8.5") == "10.9.8.5"
     assert ips.request("b") == "10.9.8.2"

@@ -9,6 +9,7 @@ from minidock.networkdriver import bridge, hosts, iptables, resolvconf
 
 
 def test_hosts() -> None:
+    """A container finds itself and its extra hosts by name."""
     text = hosts.text(address="172.29.0.2", hostname="web", domainname="example.org", extra=[("1.2.3.4", "db")])
     assert text.splitlines()[0] == "127.0.0.1\tlocalhost"
     assert text.splitlines()[-2:] == ["1.2.3.4\tdb", "172.29.0.2\tweb.example.org web"]
@@ -48,6 +49,7 @@ def test_resolv_conf_as_asked() -> None:
 
 
 def test_mac() -> None:
+    """The hardware address that docker derives, and wrong ones refused."""
     assert bridge.mac_for("172.17.0.2") == "02:42:ac:11:00:02"
     assert bridge.check_mac("02:42:AC:11:00:02") == "02:42:ac:11:00:02"
     for bad in ("", "02:42", "01:00:5e:00:00:01", "02:42:ac:11:00:zz", "0242ac110002"):

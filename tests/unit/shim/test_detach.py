@@ -23,6 +23,7 @@ from minidock.shim.detach import Scanner, parse
     ],
 )
 def test_parse(keys: str, codes: bytes) -> None:
+    """Detach keys as docker spells them."""
     assert parse(keys) == codes
 
 

@@ -267,6 +267,7 @@ def test_tty_is_raw_both_ways_and_detaches(bench) -> None:
 
 
 def test_tty_resize(bench) -> None:
+    """The program learns the new size of its terminal."""
     b = bench(terminal=True)
     b.streams.resize(33, 101)
     assert linux_tty.get_size(b.tty) == (33, 101) == tuple(termios.tcgetwinsize(b.tty))
