@@ -23,16 +23,9 @@ def do(context: Context, parsed: Parsed) -> int:
     id, config = found["Id"], found["Config"]
     stdin = config["OpenStdin"] and not parsed["no-stdin"]
     check_tty(stdin, config["Tty"])
-    session = Session(
-        tty=config["Tty"],
-        stdin=stdin,
-        resize=lambda rows, columns: api.resize(id, rows, columns),
-        kill=(lambda name: api.kill(id, name)) if parsed["sig-proxy"] and not config["Tty"] else None,
-        detach_keys=parsed["detach-keys"],
-    )
+    session = Session.with_container(api, lambda: id, parsed, tty=config["Tty"], stdin=stdin)
     with session.signals() as signals:
-        wanted = {"stdin": int(stdin), "stdout": 1, "stderr": 1, "stream": 1, "detachKeys": parsed["detach-keys"]}
-        stream = api.attach_socket(id, wanted)
+        stream = session.attach(api, id)
         session.redraw()
         if session.pump(stream, signals):
             return 1

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.cli import failures
 from minidock.cli.grammar.command import PROGRAM, UsageError, run_help
 from minidock.cli.streams import complain, say
+from minidock.frozen import Frozen
 
 
-class Globals(NamedTuple):
+class Globals(Frozen):
     """The options before the command: `host` ("" for the engine in this process), `root` ("" for the default)."""
 
     host: str = ""

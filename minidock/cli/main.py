@@ -21,7 +21,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from minidock.cli import failures, streams
 from minidock.cli.context import Context, Globals
@@ -30,9 +29,10 @@ from minidock.cli.grammar import help as helptext
 from minidock.cli.grammar.command import PROGRAM, Command, UsageError, run_help
 from minidock.cli.grammar.flags import boolean, string
 from minidock.cli.streams import complain, say
+from minidock.frozen import Frozen
 
 
-class Entry(NamedTuple):
+class Entry(Frozen):
     """Where a command is: `module` of this package, and which of its Commands; `listed`: the one-line text in the lists."""
 
     module: str

@@ -58,18 +58,13 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
     if tty:
         config["HostConfig"]["ConsoleSize"] = list(size())
     id = ""
-    session = Session(
-        tty=tty,
-        stdin=config["AttachStdin"],
-        resize=lambda rows, columns: api.resize(id, rows, columns),
-        kill=(lambda name: api.kill(id, name)) if parsed["sig-proxy"] and not tty else None,
-        detach_keys=parsed["detach-keys"],
-    )
+    wanted = {name: config[f"Attach{name.title()}"] for name in ("stdout", "stderr")}
+    session = Session.with_container(api, lambda: id, parsed, tty=tty, stdin=config["AttachStdin"])
     with session.signals() as signals:
         room = mmap.mmap(-1, _ROOM)  # so that a want of memory does not leave the container there
         try:
             id = create(context, parsed, config)
-            stream = _attach(api, id, config, parsed["detach-keys"])
+            stream = session.attach(api, id, **wanted) if session.stdin or any(wanted.values()) else None
             exit_code = exitcode.promise(api, id, removed=config["HostConfig"]["AutoRemove"])
             api.start(id)
         except failures.caught() as error:
@@ -82,7 +77,6 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
             _discard(api, id, config)
             raise
         room.close()
-        wanted = {name: config[f"Attach{name.title()}"] for name in ("stdout", "stderr")}
         if stream and session.pump(stream, signals, **wanted):
             return 0
         if not stream:
@@ -97,14 +91,6 @@ def _discard(api: Any, id: str, config: dict[str, Any]) -> None:
     if id and config["HostConfig"]["AutoRemove"]:
         with suppress(*failures.caught()):
             api.remove_container(id, v=True)
-
-
-def _attach(api: Any, id: str, config: dict[str, Any], detach_keys: str) -> Any:
-    """The stream, or None when nothing is to be attached."""
-    wanted = {name: int(config[f"Attach{name.title()}"]) for name in ("stdin", "stdout", "stderr")}
-    if not any(wanted.values()):
-        return None
-    return api.attach_socket(id, {**wanted, "stream": 1, "detachKeys": detach_keys})
 
 
 def _refused(context: Context, id: str, error: BaseException) -> UsageError:

@@ -16,11 +16,11 @@ from minidock.cli.streams import complain, say
 TEXTS = {"cpuset-cpus": "CpusetCpus", "cpuset-mems": "CpusetMems"}
 _RUN = {flag.name: flag for flag in RESOURCES}
 FLAGS = (
-    _RUN["blkio-weight"]._replace(help="Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"),
-    _RUN["cpu-rt-period"]._replace(help="Limit the CPU real-time period in microseconds"),
-    _RUN["cpu-rt-runtime"]._replace(help="Limit the CPU real-time runtime in microseconds"),
-    _RUN["kernel-memory"]._replace(hidden=True),
-    _RUN["memory-swap"]._replace(help="Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
+    _RUN["blkio-weight"].replace(help="Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"),
+    _RUN["cpu-rt-period"].replace(help="Limit the CPU real-time period in microseconds"),
+    _RUN["cpu-rt-runtime"].replace(help="Limit the CPU real-time runtime in microseconds"),
+    _RUN["kernel-memory"].replace(hidden=True),
+    _RUN["memory-swap"].replace(help="Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
     *(_RUN[name] for name in ("cpu-period", "cpu-quota", "cpu-shares", "cpus", "cpuset-cpus", "cpuset-mems")),
     *(_RUN[name] for name in ("memory", "memory-reservation", "pids-limit")),
     # docker has these since version 29

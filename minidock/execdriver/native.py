@@ -16,7 +16,7 @@ from minidock import errors
 from minidock.execdriver import Exit, Started, spawn
 from minidock.libcontainer.config import Config, ExecConfig
 from minidock.linux import trace
-from minidock.shim import after, protocol
+from minidock.shim import protocol
 from minidock.shim.protocol import ShimConfig
 from minidock.shim.version import version
 
@@ -237,6 +237,8 @@ class Process:
     def _recorded(self) -> Exit | None:
         """What exit.json says of this run, if the shim got that far."""
         if self._shim:
+            from minidock.shim import after  # the shim's own; a killed one is rare
+
             with suppress(FileNotFoundError):
                 fields = json.loads(Path(after.path(self._shim, "exit")).read_bytes())
                 if fields["run"] == self._shim.run:

@@ -32,7 +32,7 @@ BELOW = {
         "sha256",
     },
     "client": {"errors", "daemon", "execdriver", "graph", "linux"},
-    "cli": {"errors", "client", "daemon", "shim"},  # shim: the grammar of the detach keys
+    "cli": {"errors", "frozen", "client", "daemon", "shim"},  # shim: the grammar of the detach keys
     "lab": {"errors", "client", "daemon", "linux", "libcontainer"},  # daemon: ./lab clean takes the instance away
     "types": {"client"},  # minidock/types.py, where docker-py's users look
     "": {"errors", "client", "types"},  # minidock/__init__.py

@@ -58,19 +58,6 @@ def ago(epoch: float) -> str:
     return human_duration(time.time() - epoch) + " ago"
 
 
-def parse_time(text: str) -> float:
-    """An RFC 3339 time as seconds since 1970; 0.0 for none (``0001-01-01T00:00:00Z``). Nanoseconds are cut to micro."""
-    from datetime import datetime
-
-    if not text or text.startswith("0001-"):
-        return 0.0
-    head, dot, tail = text.replace("Z", "+00:00").partition(".")
-    if dot:
-        digits = tail[: next((i for i, c in enumerate(tail) if not c.isdigit()), len(tail))]
-        head += f".{digits[:6].ljust(6, '0')}{tail[len(digits) :]}"
-    return datetime.fromisoformat(head).timestamp()
-
-
 def local_time(epoch: float, zone: str = "%z %Z") -> str:
     """``2015-03-30 09:38:11 +0000 UTC``: how Go prints a time, in the local zone."""
     return time.strftime(f"%Y-%m-%d %H:%M:%S {zone}", time.localtime(epoch))

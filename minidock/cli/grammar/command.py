@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from minidock.cli.grammar import flags as flagset
 from minidock.cli.grammar import help as helptext
 from minidock.cli.grammar.flags import Flag, Parsed
+from minidock.frozen import Frozen
 
 if TYPE_CHECKING:
     from minidock.cli.context import Context
@@ -23,7 +24,7 @@ class UsageError(Exception):
         self.code = code
 
 
-class Command(NamedTuple):
+class Command(Frozen):
     """One command.
 
     `usage` is what follows its name in the usage line, `short` the one-line text, `do` the function: it gets the context and

@@ -13,10 +13,11 @@ belongs to the command. Source: github.com/spf13/pflag v1.0, flag.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.cli.grammar import values
 from minidock.cli.grammar.quote import quote
+from minidock.frozen import Frozen
 
 
 class FlagError(Exception):
@@ -31,7 +32,7 @@ class HelpWanted(Exception):
         self.note = note
 
 
-class Flag(NamedTuple):
+class Flag(Frozen):
     """One option.
 
     `name` is the long name, `short` one letter or "". `kind` is the word for its value in the help ("" for a boolean).
@@ -89,10 +90,9 @@ def string(
     return Flag(name, short, help, kind, parse, default, aliases=aliases, hidden=hidden, shown_default=shown)
 
 
-def integer(name: str, short: str = "", help: str = "", *, default: int | None = None, hidden: bool = False) -> Flag:
+def integer(name: str, short: str = "", help: str = "", *, default: int | None = None) -> Flag:
     """A flag with a 64-bit number. The default None tells "not given" from 0."""
-    shown = "" if default is None else str(default)
-    return Flag(name, short, help, "int", values.int64, default, hidden=hidden, shown_default=shown)
+    return Flag(name, short, help, "int", values.int64, default, shown_default="" if default is None else str(default))
 
 
 def many(

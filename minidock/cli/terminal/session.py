@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from minidock.cli.grammar.command import UsageError
+from minidock.cli.grammar.flags import Parsed
 from minidock.cli.streams import StreamError, complain
 from minidock.cli.terminal import tty as terminal
 from minidock.cli.terminal.pump import Pump
@@ -42,6 +43,23 @@ class Session:
         self._resize, self._kill = resize, kill
         self._detach_keys = detach_keys
         self._interrupts = 0
+
+    @classmethod
+    def with_container(cls, api: Any, id: Callable[[], str], parsed: Parsed, *, tty: bool, stdin: bool) -> Session:
+        """A session with a container's own process. `id` gives the container's (`run` knows it late); `parsed` has the flags
+        detach-keys and sig-proxy."""
+        return cls(
+            tty=tty,
+            stdin=stdin,
+            resize=lambda rows, columns: api.resize(id(), rows, columns),
+            kill=(lambda name: api.kill(id(), name)) if parsed["sig-proxy"] and not tty else None,
+            detach_keys=parsed["detach-keys"],
+        )
+
+    def attach(self, api: Any, id: str, *, stdout: bool = True, stderr: bool = True) -> Any:
+        """The stream of a container, before it is started or while it runs."""
+        wanted = {"stdin": int(self.stdin), "stdout": int(stdout), "stderr": int(stderr)}
+        return api.attach_socket(id, {**wanted, "stream": 1, "detachKeys": self._detach_keys})
 
     @contextmanager
     def signals(self) -> Iterator[Proxy]:
