@@ -18,7 +18,8 @@ else:
 
 @dataclass_transform(frozen_default=True)
 class Frozen:
-    """Its fields are the annotations of its class, in their order; a value beside one is its default, shared by all records.
+    """Its fields are the annotations of its class, in their order, after those of the class that it extends; a value beside one
+    is its default, shared by all records. A ``ClassVar`` is no field.
 
     Made by position or by name (TypeError for an unknown, a doubled or a missing one); equal if of one class and equal field by
     field. `_fields` are their names, as in a named tuple; ``vars(record)`` is the record as a dictionary, which is also how
@@ -30,8 +31,9 @@ class Frozen:
         _defaults: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls) -> None:
-        cls._fields = tuple(cls.__annotations__)
-        cls._defaults = {name: value for name, value in vars(cls).items() if name in cls.__annotations__}
+        own = [name for name, kind in cls.__annotations__.items() if not str(kind).startswith("ClassVar")]
+        cls._fields = (*getattr(cls, "_fields", ()), *own)
+        cls._defaults = {**getattr(cls, "_defaults", {}), **{name: value for name, value in vars(cls).items() if name in own}}
 
     if not TYPE_CHECKING:  # mypy makes the signature of each record's own from its fields
 

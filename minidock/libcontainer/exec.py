@@ -20,8 +20,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from minidock.errors import StartError
 from minidock.libcontainer import cgroups, environment, init, sync, userns
@@ -32,8 +31,7 @@ from minidock.libcontainer.container import InitProcess, Stdio
 from minidock.linux import namespaces, process, trace
 
 
-@dataclass
-class _Job:
+class _Job(NamedTuple):
     config: ExecConfig
     stdio: Stdio
     sock: socket.socket

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from minidock.errors import StartError
 from minidock.libcontainer import capabilities, cgroups, command, environment, reaper, rootfs, stdio, sync, user
@@ -24,8 +23,7 @@ from minidock.libcontainer.operations import Operation, PivotRoot, Root
 from minidock.linux import namespaces, process, security, trace
 
 
-@dataclass
-class Job:
+class Job(NamedTuple):
     """What init needs, prepared by the parent (container.py)."""
 
     config: Config

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from dataclasses import dataclass
 
 from minidock.libcontainer.config import Device
 from minidock.libcontainer.operations import Operation, Root, detached
 from minidock.linux import mount
 
 
-@dataclass(frozen=True)
 class MakeDevices(Operation):
     """Device nodes and links in an own /dev. In a user namespace, where mknod(2) is never allowed, the host's are bound."""
 

@@ -15,10 +15,10 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from minidock.errors import StartError
+from minidock.frozen import Frozen
 from minidock.libcontainer import covering
 from minidock.libcontainer import options as mountopts
 from minidock.linux import mount
@@ -29,7 +29,6 @@ STAGE = "/tmp"  # where the root is attached until pivot_root; our mount namespa
 _HOSTS_OWN = {"proc": "/proc", "sysfs": "/sys", "mqueue": "/dev/mqueue", "cgroup2": "/sys/fs/cgroup"}
 
 
-@dataclass
 class Root:
     """The root under construction: `fd` is its top directory; `tree` the detached mount it comes from.
 
@@ -37,33 +36,42 @@ class Root:
     AttachRoot.
     """
 
-    tree: int = -1
-    sources: dict[tuple[str, str], int] = field(default_factory=dict)
-    user_namespace: bool = False
-    fd: int = -1
+    def __init__(self, tree: int, *, user_namespace: bool) -> None:
+        self.tree, self.fd, self.user_namespace = tree, -1, user_namespace
+        self.sources: dict[tuple[str, str], int] = {}
 
-    def open(self, path: str, create: str = "", resolve: int = RESOLVE_IN_ROOT) -> int:
-        """An O_PATH descriptor of `path` inside the root, made first if `create` ("dir" or "file") and missing."""
+    def open(self, path: str, create: str = "", resolve: int = RESOLVE_IN_ROOT, *, behind_links: bool = False) -> int:
+        """An O_PATH descriptor of `path` inside the root, made first if `create` ("dir" or "file") and missing.
+
+        `behind_links`: where a link leads to nothing, what it names is made, inside the root like all else.
+        """
         try:
             return openat2(self.fd, path, os.O_PATH, 0, RESOLVE_IN_ROOT | resolve)
         except FileNotFoundError:
             if not create:
                 raise
         parent, name = posixpath.split(posixpath.normpath(path))
-        directory = self.open(parent, "dir", resolve)
+        directory = self.open(parent, "dir", resolve, behind_links=behind_links)
         try:
             if create == "dir":
                 os.mkdir(name, 0o755, dir_fd=directory)
             else:
                 flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
                 os.close(os.open(name, flags, 0o644, dir_fd=directory))
+        except FileExistsError:
+            if not stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+                pass  # another container, with the same volume, was faster
+            elif behind_links:
+                missing = posixpath.join("/", _inside(directory), os.readlink(name, dir_fd=directory))
+                return self.open(missing, create, resolve, behind_links=True)
+            else:
+                raise
         finally:
             os.close(directory)
         return openat2(self.fd, path, os.O_PATH, 0, RESOLVE_IN_ROOT | resolve)
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(Frozen):
     """One act on the root. `path` is where in the container (or on the host, before there is a root); `step` is the word for
     it in an error message."""
 
@@ -93,7 +101,6 @@ def _inside(target: int) -> str:
     return os.readlink(f"/proc/self/fd/{target}").removeprefix(STAGE)
 
 
-@dataclass(frozen=True)
 class SetPropagation(Operation):
     """What we mount must not reach the host, nor (unless asked for) the other way round (mount_namespaces(7))."""
 
@@ -107,7 +114,6 @@ class SetPropagation(Operation):
         return f"mount --make-{self.propagation} {self.path}"
 
 
-@dataclass(frozen=True)
 class AttachRoot(Operation):
     """Attach the detached root, so that things can be mounted below it."""
 
@@ -123,7 +129,6 @@ class AttachRoot(Operation):
         return f"mount {self.source} {self.path} && cd {self.path}"
 
 
-@dataclass(frozen=True)
 class BindMount(Operation):
     """A file or directory of the host, shown in the container. All of its attributes are set before it is attached."""
 
@@ -162,7 +167,6 @@ class BindMount(Operation):
         return f"mount -o {'rbind' if self.recursive else 'bind'}{words} {self.source} .{self.path}"
 
 
-@dataclass(frozen=True)
 class MountFs(Operation):
     """A new instance of a file system: proc, tmpfs, devpts, sysfs, mqueue, cgroup2.
 
@@ -209,7 +213,6 @@ class MountFs(Operation):
         return f"mount -t {self.type}{f' -o {words}' if words else ''} {self.source} .{self.path}"
 
 
-@dataclass(frozen=True)
 class ShowCgroups(Operation):
     """On v1: a tmpfs with one directory per hierarchy, as on the host; below each only the container's own cgroup.
 
@@ -252,14 +255,13 @@ class ShowCgroups(Operation):
         return "\n".join([f"mount -t tmpfs -o mode=755 tmpfs .{self.path}", *binds])
 
 
-@dataclass(frozen=True)
 class MakeDirectory(Operation):
-    """A directory, with those above it, if it is not there: docker makes a missing working directory."""
+    """A directory, with those above it, if it is not there: docker makes a missing working directory, behind links too."""
 
     step = "make directory"
 
     def apply(self, root: Root) -> None:
-        os.close(root.open(self.path, "dir"))
+        os.close(root.open(self.path, "dir", behind_links=True))
 
     def __str__(self) -> str:
         return f"mkdir -p .{self.path}"
@@ -283,7 +285,6 @@ def _null(root: Root) -> Iterator[int]:
         yield stack.enter_context(detached(tree))
 
 
-@dataclass(frozen=True)
 class Mask(Operation):
     """Hide a path that tells about the host: a directory under an empty tmpfs, a file under /dev/null. No path, no mask.
 
@@ -309,7 +310,6 @@ class Mask(Operation):
         return f"mount -o bind,ro ./dev/null .{self.path} || mount -t tmpfs -o ro tmpfs .{self.path}"
 
 
-@dataclass(frozen=True)
 class ReadOnly(Operation):
     """Make one path read-only by mounting it on itself. No path, nothing to do."""
 
@@ -329,7 +329,6 @@ class ReadOnly(Operation):
         return f"mount -o rbind,ro .{self.path} .{self.path}"
 
 
-@dataclass(frozen=True)
 class ReadOnlyRoot(Operation):
     """``--read-only``: the root's own mount, not what is mounted below it."""
 
@@ -342,7 +341,6 @@ class ReadOnlyRoot(Operation):
         return "mount -o remount,bind,ro ."
 
 
-@dataclass(frozen=True)
 class PivotRoot(Operation):
     """Make the root ours, and drop the host's. Unlike chroot(2), nothing of the old tree stays in the namespace."""
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from minidock.linux import mount, tty
 from minidock.linux.openat2 import openat2
 
 
-@dataclass(frozen=True)
-class Stdio:
+class Stdio(NamedTuple):
     """Descriptors for the process. Without a tty: its stdin, stdout and stderr. With one: `console`, a unix stream socket
     over which init sends the master of the pty that it opened in the container's own devpts (as runc's console socket)."""
 

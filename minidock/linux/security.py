@@ -8,7 +8,7 @@ execve. All raise OSError(errno, text).
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from minidock.linux.libc import syscall
 from minidock.linux.trace import traced
@@ -37,8 +37,7 @@ SECCOMP_FILTER_FLAG_SPEC_ALLOW = 1 << 2
 _INSTRUCTION = 8  # sizeof(struct sock_filter), include/uapi/linux/filter.h
 
 
-@dataclass(frozen=True)
-class CapabilitySets:
+class CapabilitySets(NamedTuple):
     """The three sets of capget(2), each as a mask: bit n is capability number n."""
 
     effective: int

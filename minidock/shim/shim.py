@@ -114,10 +114,13 @@ class Shim:
             os.close(self._lock)
 
     def _take_back(self, error: OSError | errors.SystemFault) -> NoReturn:
-        """Undo what the starter has made, and say why; the lock is ours until we end."""
+        """Undo what the starter has made, and say why; the lock is ours until we end.
+
+        run.json first: whoever looks meanwhile must not take it for a process that runs, and wait for its exit.
+        """
+        _attempt("run.json", lambda: after.forget_run(self._config))
         _attempt("init", lambda: process.end(self._pidfd))
         self._clean_up()
-        _attempt("run.json", lambda: after.forget_run(self._config))
         _attempt("socket", lambda: after.unlink_socket(self._config))
         for owner in self._peers:
             owner.tell(protocol.failure(error, self._steps() + self._init.steps))

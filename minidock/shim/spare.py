@@ -24,8 +24,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from minidock.linux import process
 from minidock.shim import protocol
@@ -33,8 +32,7 @@ from minidock.shim.shim import Shim
 from minidock.shim.starter import NAMES, Starter, rehearse
 
 
-@dataclass
-class Post:
+class Post(NamedTuple):
     """What a fork of the zygote is given: where connections come in, and what to answer to ``version``.
 
     A spare has no `connection` yet; it says at the pipe `taken` that it has one, and the end of that pipe is the end of the

@@ -27,6 +27,9 @@ SAME_OPTIONS = """
 --name /up
 --name $'new\\nline'
 -w relative
+-w /etc/passwd
+-w /etc/../etc/passwd/
+-v {tmp}/dir:/etc/passwd -w /etc/passwd
 -u nosuch
 -u 0:nosuch
 -m 1m
@@ -96,6 +99,11 @@ SAME_OPTIONS = """
 """
 SAME = """
 run --rm --net=none busybox nosuch
+run --rm --net=none busybox ''
+run --rm --net=none busybox '' x
+run --rm --net=none busybox ' '
+run -d --rm --net=none busybox ''
+create --net=none -w /etc/passwd busybox
 run --rm --net=none busybox /nosuch
 run --rm --net=none busybox ./nosuch
 run --rm --net=none busybox /etc/passwd
@@ -144,9 +152,8 @@ KNOWN: dict[str, tuple[str, int | None]] = {
     "run --rm --net=none Busybox true": (CLIENT, None),
     "run --rm --net=none '' true": (CLIENT, None),
     "tag busybox UPPER": (CLIENT, None),
-    "run --rm --net=none busybox ''": ("an empty command is none", 125),
     "run --rm --net=none busybox /etc": ("a directory is called one", None),
-    "run --rm --net=none -w /etc/passwd busybox true": ("the step that failed is named", None),
+    "run --rm --net=none -w /etc/passwd/x busybox true": ("the same reason, without the host's paths", None),
     "run --rm --net=none -w /proc/self/fd/7 busybox true": ("refused by openat2, not by mkdir", None),
     "run --rm --net=none -u 99999999999 busybox true": ("we name the number", None),
     "run --rm --net=none --group-add nosuch busybox true": ("a small letter", None),

@@ -5,7 +5,7 @@
     tmp/<id>/lock       made and locked first: as long as somebody holds it, the container is being made
       a cgroup          for a moment: limits that the kernel refuses leave no container
       name              a row in linkgraph.db
-      layer             the storage driver's writable layer on the image's
+      layer             the storage driver's writable layer on the image's; is the working directory one?
       config.json
       volumes
     rename to containers/<id>: from here on it exists
@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
+import stat
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,8 +119,6 @@ def new_record(engine: Engine, id: str, config: dict[str, Any], host_config: dic
         shares = host_config.get("UTSMode") == "host" or host_config["NetworkMode"] == "host"
         config["Hostname"] = os.uname().nodename if shares else id[:12]
     words = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
-    if not words[0]:
-        raise InvalidParameter("No command specified")
     return {
         "ID": id,
         "Created": timestamps.now(),
@@ -147,6 +147,7 @@ def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image,
         names.reserve(engine, id, name)
         undo.callback(engine.layers.remove, id)
         engine.layers.create(id, engine.images.top_layer(image), owner=owner)
+        working_directory(engine, id, record["Config"])
         points = [volumes.resolve(engine, point) for point in points]
         record["MountPoints"] = [point.record() for point in points]
         write_record(half, record)  # before the volumes, so that it can tell which they are if we are killed
@@ -155,6 +156,32 @@ def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image,
         with trace.step("rename", whole):
             half.rename(whole)
         undo.pop_all()
+
+
+def working_directory(engine: Engine, id: str, config: dict[str, Any]) -> None:
+    """Spell the working directory plainly, and look whether it is one: one that is missing is made at the start.
+
+    As docker, looks at the image without the volumes, with all links followed inside its root. Raises InvalidParameter.
+    """
+    if not config.get("WorkingDir"):
+        return
+    path = config["WorkingDir"] = "/" + posixpath.normpath(config["WorkingDir"]).lstrip("/")
+    if path == "/":
+        return
+    from minidock.linux.openat2 import openat2  # needs ctypes
+
+    with ExitStack() as stack:
+        root = os.open(stack.enter_context(engine.layers.mounted(id)), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, root)
+        try:
+            found = openat2(root, path, os.O_PATH)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise InvalidParameter(f"Cannot mkdir: {path}: {os.strerror(error.errno or 0).lower()}") from None
+        stack.callback(os.close, found)
+        if not stat.S_ISDIR(os.fstat(found).st_mode):
+            raise InvalidParameter(f"Cannot mkdir: {path} is not a directory")
 
 
 def claim(half: Path, lock: ExitStack) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from minidock import errors
-from minidock.daemon.containers import attach, create, inspect, logs, resize, rm, run, start, wait
+from minidock.daemon.containers import attach, create, export, inspect, logs, ps, resize, rm, run, start, wait
 from minidock.daemon.containers import exec as exec_verb
 from minidock.daemon.engine import Engine
+from minidock.daemon.images import import_, rmi
 
 Ask = Callable[..., str]
 
@@ -210,3 +212,78 @@ def test_what_cannot_be_shared(box: Engine, made: Any) -> None:
     id = create.create(box, {"Image": "busybox", "Cmd": ["true"]}, {"NetworkMode": f"container:{stopped}"})["Id"]
     with pytest.raises(errors.Conflict, match=f"cannot join network of a non running container: {stopped}"):
         start.start(box, id)
+
+
+@pytest.fixture
+def linked(box: Engine, tmp_path: Path) -> Iterator[str]:
+    """An image with links in the place of directories: out of its root, to nowhere, to a file, to itself."""
+    tar = tmp_path / "linked.tar"
+    links = {
+        "out": "/../../../etc",
+        "absolute": "/etc",
+        "nowhere": "/tmp/made",
+        "up": "/tmp/../../made",
+        "near": "made",
+        "file": "/etc/passwd",
+    }
+    id = create.create(box, {"Image": "busybox", "Cmd": ["true"]}, {"NetworkMode": "none"})["Id"]
+    tar.write_bytes(b"".join(export.export(box, id)))
+    rm.rm(box, id)
+    with tarfile.open(tar, "a") as archive:
+        for name, target in {**links, "loop": "loop"}.items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            archive.addfile(entry)
+    with open(tar, "rb") as file:
+        list(import_.import_(box, "-", file, repository="linked"))
+    yield "linked"
+    rmi.rmi(box, "linked")
+
+
+@pytest.mark.parametrize(
+    ("path", "inside"),
+    [
+        ("/out/x/y", "/etc/x/y"),
+        ("/absolute", "/etc"),
+        ("/nowhere", "/tmp/made"),
+        ("/nowhere/x", "/tmp/made/x"),
+        ("/up", "/made"),
+        ("/near", "/made"),
+        ("/new/dir/", "/new/dir"),
+        ("/../../x", "/x"),
+        ("//etc", "/etc"),
+        ("/tmp/.", "/tmp"),
+    ],
+)
+def test_a_working_directory_stays_inside(ask: Ask, linked: str, path: str, inside: str) -> None:
+    """As dockerd 20.10 has it, asked for each of these."""
+    there = os.path.exists(inside) if inside not in ("/etc", "/tmp") else None
+    assert ask("pwd", Image=linked, WorkingDir=path) == inside
+    assert there is None or os.path.exists(inside) == there
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/etc/passwd", "Cannot mkdir: /etc/passwd is not a directory"),
+        ("/file", "Cannot mkdir: /file is not a directory"),
+        ("/out/passwd/", "Cannot mkdir: /out/passwd is not a directory"),
+        ("/etc/passwd/x", "Cannot mkdir: /etc/passwd/x: not a directory"),
+        ("/loop", "Cannot mkdir: /loop: too many levels of symbolic links"),
+    ],
+)
+def test_a_working_directory_that_cannot_be_one_leaves_no_container(box: Engine, linked: str, path: str, words: str) -> None:
+    with pytest.raises(errors.InvalidParameter) as refused:
+        create.create(box, {"Image": linked, "Cmd": ["true"], "WorkingDir": path}, {"NetworkMode": "none"})
+    assert refused.value.explanation == words
+    assert ps.ps(box, all=True) == []
+    assert [name for name in os.listdir(box.paths.tmp) if len(name) == 64] == []  # others are the engine's own
+
+
+def test_an_empty_command_is_looked_for_and_not_found(box: Engine) -> None:
+    id = create.create(box, {"Image": "busybox", "Cmd": [""]}, {"NetworkMode": "none"})["Id"]
+    with pytest.raises(errors.CommandNotFound) as refused:
+        start.start(box, id)
+    assert refused.value.explanation == 'exec: "": executable file not found in $PATH'
+    assert inspect.inspect(box, id)["State"]["ExitCode"] == 127
+    rm.rm(box, id)
