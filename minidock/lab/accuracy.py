@@ -17,7 +17,7 @@ import dataclasses
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,15 +97,20 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if unknown := set(options.names) - CASES.keys():
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
-    good, here = True, facts.system_facts()
+    here = facts.system_facts()
     sys.stdout.write("{taken_at}, Linux {kernel}, cgroup v{cgroup}, {cpus} CPUs: {cpu}\n".format(**here))
     with instance() as (client, folder):
-        for line in table(options.names or list(CASES), client, folder, options.stretch):
-            held = line.direction if options.directions else line.holds
-            good &= held
-            sys.stdout.write(f"{'ok ' if held else 'NO '} {line.name}: {line}\n")
-            sys.stdout.flush()
-    return 0 if good else 1
+        return show(table(options.names or list(CASES), client, folder, options.stretch), directions=options.directions)
+
+
+def show(lines: Iterable[Line], *, directions: bool = False) -> int:
+    """Write each line as soon as it is there. Returns the exit code: 1 if one does not hold, or there was none."""
+    held: list[bool] = []
+    for line in lines:
+        held.append(line.direction if directions else line.holds)
+        sys.stdout.write(f"{'ok ' if held[-1] else 'NO '} {line.name}: {line}\n")
+        sys.stdout.flush()
+    return 0 if held and all(held) else 1
 
 
 @contextmanager

@@ -231,6 +231,7 @@ def test_a_system_that_will_do_is_none(copy: Path, tmp_path: Path, release: str)
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.measuring
 def test_setup_again_takes_less_than_two_seconds(ready: Path) -> None:
     start = time.monotonic()
     result = lab("setup", root=ready)

@@ -15,8 +15,8 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
+from minidock.daemon.base import verb
 from minidock.daemon.base.timestamps import parse_when, to_ns
-from minidock.daemon.base.verb import verb
 from minidock.daemon.base.watch import Stop, watch
 from minidock.daemon.record.container import Container
 from minidock.daemon.record.names import lookup
@@ -38,7 +38,7 @@ class Wanted(Frozen):
     timestamps: bool
 
 
-@verb
+@verb.stream
 def logs(
     engine: Engine,
     ref: str,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidock.cli.format import listing, units
+from minidock.cli.format import functions, listing, units
 from minidock.cli.format.table import columns
 from minidock.cli.format.template import Template, TemplateError
 from minidock.cli.grammar.quote import quote
@@ -184,3 +184,8 @@ def test_durations(seconds: float, text: str) -> None:
 def test_go_quotes(text: str, quoted: str) -> None:
     """Quoting as Go's %q does it: what `ps` shows of a command with odd characters."""
     assert quote(text) == quoted
+
+
+def test_json_shows_names_as_they_are() -> None:
+    """docker switches Go's escaping off."""
+    assert functions.to_json({"Name": "größe <&>"}) == '{"Name":"größe <&>"}'

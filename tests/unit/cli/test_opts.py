@@ -234,3 +234,12 @@ def test_filters() -> None:
         "status": ["a", "b"],
         "label": ["x=y"],
     }
+
+
+def test_boundaries_of_sizes_and_weights() -> None:
+    assert sizes.memory_swap("-1") == -1 and sizes.memory_swap("1g") == 1 << 30
+    for weight in (0, 10, 1000):
+        assert sizes.weight_device(f"/dev/sda:{weight}") == {"Path": "/dev/sda", "Weight": weight}
+    for weight in (9, 1001):
+        with pytest.raises(BadValue):
+            sizes.weight_device(f"/dev/sda:{weight}")

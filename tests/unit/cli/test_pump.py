@@ -84,6 +84,8 @@ def test_a_process_that_reads_nothing_does_not_stop_its_output() -> None:
         writer.start()
         container.sendall(b"output")
         assert os.read(screen, 100) == b"output"
+        writer.join(0.3)
+        assert writer.is_alive(), "what nobody reads is not taken in: the command would grow without end"
         left = 4 << 20
         while left:
             left -= len(container.recv(1 << 16))
@@ -97,3 +99,11 @@ def test_the_other_side_hangs_up(tty: bool) -> None:
         container.close()
         os.close(keyboard)
     assert result == [False]
+
+
+def test_a_beginning_of_the_detach_keys_at_the_end_of_the_input_is_input() -> None:
+    with pumping(keys=Scanner(parse("ctrl-p,ctrl-q"))) as (container, keyboard, _screen, _result):
+        os.write(keyboard, b"a\x10")
+        assert container.recv(100) == b"a"
+        os.close(keyboard)
+        assert container.recv(100) == b"\x10"

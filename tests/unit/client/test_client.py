@@ -69,9 +69,9 @@ def test_no_resource(nothing: Any) -> None:
 
 
 def test_what_crosses_to_the_engine_is_json_and_a_copy() -> None:
-    body = {"A": None, "B": (1, 2), "C": {"d": []}}
+    body = {"A": None, "B": (1, 2), "C": {"d": []}, "empty": [], "no": False, "zero": 0}
     crossed = as_json(body)
-    assert crossed == {"B": [1, 2], "C": {"d": []}}
+    assert crossed == {"B": [1, 2], "C": {"d": []}, "empty": [], "no": False, "zero": 0}, "they take a default away"
     crossed["C"]["d"].append(1)
     assert body["C"] == {"d": []}
     with pytest.raises(TypeError):

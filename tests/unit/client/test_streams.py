@@ -104,3 +104,17 @@ def test_bytes_and_files_are_taken_as_they_are(tmp_path: Path) -> None:
     assert as_file(b"abc").read() == b"abc"
     file = io.BytesIO(b"x")
     assert as_file(file) is file
+
+
+def test_a_write_larger_than_one_read_arrives_whole() -> None:
+    data = bytes(range(256)) * 400
+    assert len(data) > 3 * streams.CHUNK
+    pairs = list(streams.frames(sent(frame(1, data) + frame(2, b"end")), tty=False))
+    assert b"".join(part for stream, part in pairs if stream == 1) == data and pairs[-1] == (2, b"end")
+
+
+def test_each_stream_has_its_place() -> None:
+    """docker-py: (stdout, stderr)."""
+    both = [(1, b"out"), (2, b"err")]
+    assert list(streams.output(iter(both), demux=True)) == [(b"out", None), (None, b"err")]
+    assert streams.collect(iter(both), demux=True) == (b"out", b"err")

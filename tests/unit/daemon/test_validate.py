@@ -115,3 +115,21 @@ def test_filters_that_nobody_knows() -> None:
         with pytest.raises(InvalidParameter) as caught:
             filters.parse(bad)
         assert caught.value.explanation == words
+
+
+@pytest.mark.parametrize(
+    ("option", "on"),
+    [
+        *(("no-new-privileges", True), ("no-new-privileges=true", True), ("no-new-privileges:1", True)),
+        *(("no-new-privileges=false", False), ("no-new-privileges=0", False), ("no-new-privileges:F", False)),
+    ],
+)
+def test_no_new_privileges_on_and_off(option: str, on: bool) -> None:
+    assert security_opt.parse([option]).no_new_privileges is on
+
+
+def test_a_host_name_has_room_for_64_bytes() -> None:
+    """HOST_NAME_MAX of Linux (gethostname(2))."""
+    validate.process({"Cmd": ["true"], "Hostname": "h" * 64})
+    with pytest.raises(InvalidParameter, match="invalid hostname format"):
+        validate.process({"Cmd": ["true"], "Hostname": "h" * 65})

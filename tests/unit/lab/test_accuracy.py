@@ -57,3 +57,27 @@ def test_every_case_is_an_experiment_with_a_goal(tmp_path: Path) -> None:
     made = [case(tmp_path) for name, case in accuracy.CASES.items() if name != "disk"]
     assert all(e.goal is not None for e in made) and len({e.name for e in made}) == len(made)
     assert scenarios.quota(0.5).name in {e.name for e in made}
+
+
+def test_a_control_that_proved_nothing_is_not_accepted() -> None:
+    assert not Line("shares", EXACT, NOISY).holds, "INCONCLUSIVE is no FAIL"
+
+
+@pytest.mark.parametrize(
+    ("lines", "directions", "code"),
+    [
+        ([Line("a", EXACT, EQUAL), Line("b", EXACT, None)], False, 0),
+        ([Line("a", NOISY, EQUAL), Line("b", EXACT, EQUAL)], False, 1),
+        ([Line("a", EXACT, EQUAL), Line("b", EXACT, EXACT)], False, 1),
+        ([Line("a", EXACT, NOISY), Line("b", EXACT, EQUAL)], False, 1),
+        ([Line("a", NOISY, EQUAL)], True, 0),
+        ([Line("a", EQUAL, EXACT), Line("b", EXACT, EQUAL)], True, 1),
+        ([], False, 1),
+    ],
+)
+def test_the_exit_code_tells_whether_all_of_it_holds(
+    lines: list[Line], directions: bool, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert accuracy.show(iter(lines), directions=directions) == code
+    shown = capsys.readouterr().out
+    assert shown.count("NO ") == sum(not (line.direction if directions else line.holds) for line in lines)

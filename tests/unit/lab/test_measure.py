@@ -50,6 +50,8 @@ def test_steal() -> None:
     before = dict.fromkeys(names, 0)
     assert facts.steal_share(before, {**before, "idle": 75, "steal": 25}) == 0.25
     assert facts.steal_share(before, before) == 0.0
+    long_ago = {**before, "idle": 1000, "steal": 1000}
+    assert facts.steal_share(long_ago, {**long_ago, "idle": 1090, "steal": 1010}) == 0.1, "of the window, not of the boot"
     assert set(facts.cpu_times()) == set(names)
 
 

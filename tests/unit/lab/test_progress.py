@@ -8,6 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from ipywidgets import IntProgress
+from ipywidgets.widgets.widget import _instances
 
 from minidock.lab import progress
 
@@ -60,6 +62,12 @@ def test_nobody_looks(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_widget_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(_instances)
     with progress._widget("halves", 3) as advance:
-        advance()
+        (shown,) = (w for key, w in _instances.items() if key not in before and isinstance(w, IntProgress))
+        assert (shown.min, shown.max, shown.value) == (0, 3, 0)
+        for done in (1, 2, 3):
+            advance()
+            assert shown.value == done
     assert "IntProgress" in capsys.readouterr().out
+    assert shown.comm is None, "it goes away at the end"

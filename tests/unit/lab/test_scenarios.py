@@ -135,3 +135,23 @@ def test_burners_and_hogs_are_plain_shell() -> None:
 def test_a_load_is_small_data() -> None:
     load = Load("a")
     assert (load.image, dict(load.limits), dict(load.fixed)) == ("busybox", {}, {})
+
+
+def test_what_the_kernel_holds_counts_and_not_what_was_asked_for() -> None:
+    """The two differ when a parent's ceiling, a rounding or a fault is between: then the flag proves nothing."""
+    quota = scenarios.quota(0.5)
+    other = {"load": "quota", "quota_us": 25_000, "period_us": 100_000}
+    assert judged(quota, [[{**other, "cores": c}] for c in (0.25, 0.251, 0.25, 0.252)]) == PASS
+    assert judged(quota, [[{**other, "cores": c}] for c in (0.5, 0.501, 0.5, 0.502)]) == FAIL
+    page, asked = scenarios.PAGE, 32 << 20
+    held = asked - 512 * page
+    memory = scenarios.memory(asked)
+    assert judged(memory, [[{"memory_peak": held, "memory_limit": held}]] * 4) == PASS
+    assert judged(memory, [[{"memory_peak": asked, "memory_limit": held}]] * 4) == FAIL
+
+
+def test_a_disk_is_judged_by_what_its_throttle_holds_too(tmp_path: Path) -> None:
+    experiment = scenarios.disk(tmp_path, write_bps=1 << 20, device="/dev/null")
+    rows = {"throttle": {"1:3 wbps": 1 << 19}, "seconds": 1.0}
+    assert judged(experiment, [[{**rows, "write_bytes": int(n * (1 << 19))}] for n in (1.0, 1.01, 0.99, 1.0)]) == PASS
+    assert judged(experiment, [[{**rows, "write_bytes": int(n * (1 << 20))}] for n in (1.0, 1.01, 0.99, 1.0)]) == FAIL

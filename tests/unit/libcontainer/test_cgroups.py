@@ -144,5 +144,7 @@ def test_device_program_the_last_rule_decides() -> None:
     assert asks(devices.ALL, "b", 8, 0, "rwm")
     but_one = (*devices.ALL, DeviceRule(False, "c", 1, 3, "w"))
     assert [asks(but_one, "c", 1, 3, a) for a in ("r", "w", "rw")] == [True, False, False]
+    to_make = (DeviceRule(True, "b", -1, -1, "m"),)
+    assert [asks(to_make, "b", 8, 0, a) for a in ("m", "r", "rm", "w", "rwm")] == [True, False, False, False, False]
     assert asks((DeviceRule(False), DeviceRule(True, "c", 1, 3)), "c", 1, 3, "r")
     assert not asks((DeviceRule(True, "c", 1, 3), DeviceRule(False)), "c", 1, 3, "r")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -140,3 +141,22 @@ def test_appends_to_what_is_there(tmp_path) -> None:
         log.close()
         log.close()
     assert [e["log"] for e in read(tmp_path / "log")] == ["one\n", "two\n"]
+
+
+def test_a_full_buffer_is_an_entry_at_once(tmp_path: Path) -> None:
+    """A progress bar of 16 KiB without a newline is in the log while the program runs."""
+    log = JSONFile(str(tmp_path / "log"))
+    log.write("stdout", b"x" * (PARTIAL - 1))
+    assert (tmp_path / "log").read_bytes() == b""
+    log.write("stdout", b"x")
+    assert json.loads((tmp_path / "log").read_bytes())["log"] == "x" * PARTIAL
+    log.close()
+
+
+def test_what_containers_print_is_not_for_everybody(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        JSONFile(str(tmp_path / "log")).close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o640
