@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from tests import closing, leaks, locks
 
-# CI runs the same examples each time; a developer's run looks for new ones. Neither has a deadline: beside three other workers it
+# CI runs the same examples each time; a developer's run looks for new ones. Neither has a deadline: beside other workers it
 # would judge them, not the code.
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("new", deadline=None)
