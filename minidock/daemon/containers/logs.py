@@ -71,7 +71,7 @@ def logs(
 def tail_count(tail: str | int | None) -> int | None:
     """``--tail``: None for all; what is no number means all, as with docker."""
     text = str(tail)
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None
 
 
 def open_parts(path: str, stack: ExitStack) -> list[BinaryIO]:
@@ -102,7 +102,7 @@ def _listing(path: str) -> list[tuple[str, int]]:
         return []
     for entry in entries:
         number = entry.name.removeprefix(base).removeprefix(".")
-        if entry.name == base or (entry.name.startswith(f"{base}.") and number.isdigit()):
+        if entry.name == base or (entry.name.startswith(f"{base}.") and number.isdecimal()):
             numbered.append((int(number or 0), entry.path, entry.inode()))
     return [(name, inode) for _number, name, inode in sorted(numbered, reverse=True)]
 
