@@ -191,19 +191,29 @@ class SystemFault(APIError):
 
 
 class StartError(SystemFault):
-    """The container's process could not be started (the step and path say where it stopped)."""
+    """The container's process could not be started (the step and path say where it stopped).
+
+    ``kind`` is what it is called on the way from init to the engine; `START_ERRORS` leads back.
+    """
+
+    kind: ClassVar[str] = "start"
 
 
 class CommandNotExecutable(StartError):
     """The command is there and cannot be executed: exit code 126, as from a shell."""
 
     exit_code = 126
+    kind = "not-executable"
 
 
 class CommandNotFound(StartError):
     """The command is not there: exit code 127, as from a shell."""
 
     exit_code = 127
+    kind = "not-found"
+
+
+START_ERRORS: dict[str, type[StartError]] = {error.kind: error for error in (StartError, CommandNotExecutable, CommandNotFound)}
 
 
 class NotSupported(APIError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests import closing, leaks
+from tests import closing, leaks, locks
 
-# CI runs the same examples each time; a developer's run looks for new ones.
+# CI runs the same examples each time; a developer's run looks for new ones. Neither has a deadline: beside other workers it
+# would judge them, not the code.
 settings.register_profile("ci", derandomize=True, deadline=None)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+settings.register_profile("new", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "new")
 
 # The only good reasons to skip: name → (what the machine must lack, how that is seen). A skip for any other reason, or for
 # one of these on a machine that does have it, is a failure.
@@ -29,6 +31,7 @@ REASONS: dict[str, Callable[[], bool]] = {
 }
 
 
+LOCKS = locks.Locks()
 RUN = pytest.StashKey[closing.Run]()
 CLAIMED = pytest.StashKey[set[str]]()
 FOLDER = pytest.StashKey[Path]()
@@ -48,8 +51,34 @@ def needs(*features: str) -> None:
             pytest.skip(f"needs: {feature}")
 
 
+# `./lab test --fast`: all unit tests, and of each suite that needs the kernel one test that goes through most of it.
+SMOKE = (
+    "tests/cli/test_run.py::test_streams_and_exit_code",
+    "tests/cli/test_commands.py::test_ps",
+    "tests/linux/client/test_run.py::test_auto_remove_in_the_foreground",
+    "tests/linux/daemon/test_lifecycle.py::test_the_states_of_a_life",
+    "tests/linux/execdriver/test_native.py::test_many_engines_bring_up_one_zygote",
+    "tests/linux/graph/test_store.py::test_a_docker_archive",
+    "tests/linux/graphdriver/test_conformance.py::test_what_a_child_writes_stays_in_the_child",
+    "tests/linux/lab/test_experiment.py::test_memory_to_the_page",
+    "tests/linux/libcontainer/test_cgroups.py::test_a_process_is_born_inside",
+    "tests/linux/libcontainer/test_container.py::test_pid_1_host_name_and_session",
+    "tests/linux/linux/test_process.py::test_clone3_gives_a_pid_and_a_pidfd_of_a_real_child",
+    "tests/linux/networkdriver/test_bridge.py::test_address_route_and_reach",
+    "tests/linux/robust/test_kills.py::test_the_shim",
+    "tests/linux/security/test_escapes.py::test_no_working_directory_leads_out",
+    "tests/linux/shim/test_shim.py::test_streams_are_kept_apart",
+    "tests/linux/test_leaks.py::test_a_test_sees_what_its_own_instance_leaves",
+    "tests/notebooks/test_exercises.py::test_every_check_is_here",
+    "tests/vm/test_run.py::test_what_is_no_machine",
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all", action="store_true", help="the long tests too: twice-in-a-row chapters, 500 containers, bench")
+    group = parser.getgroup("minidock", "which tests")
+    group.addoption("--fast", action="store_true", help="unit tests, and a smoke test of each suite that needs the kernel")
+    group.addoption("--chapters", action="store_true", help="every chapter, as committed")
+    group.addoption("--all", action="store_true", help="the long tests too: every chapter in every way, 500 containers")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -88,19 +117,72 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+# In this order they begin: what takes longest, or mostly waits, first; what measures last, when nothing else is left to run.
+ORDER = ("vm", "notebooks", "browser", "linux", "cli", "unit")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Quick tests first; measuring tests last, when nothing else runs beside them."""
-    order = ("unit", "linux", "cli", "vm", "notebooks", "browser", "bench")
+    """Which tests, and in what order."""
+    dropped = [item for item in items if not _wanted(item, config)]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = sorted((item for item in items if item not in dropped), key=_place)
 
-    def key(item: pytest.Item) -> tuple[bool, int]:
-        parts = item.path.relative_to(Path(__file__).parent).parts
-        return item.get_closest_marker("measuring") is not None, order.index(parts[0]) if parts[0] in order else len(order)
 
-    items.sort(key=key)
-    if not config.getoption("--all"):
-        kept = [i for i in items if i.get_closest_marker("all") is None]
-        config.hook.pytest_deselected(items=[i for i in items if i not in kept])
-        items[:] = kept
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """With several workers, what `_together` says stays in one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _together(nodeid)
+
+    config.option.loadscopereorder = False  # ours stays
+    return Together(config, log)
+
+
+def _together(nodeid: str) -> str:
+    """What a test shares with others, by its name: with those of its file the fixtures, else a thing of which there is one."""
+    file, _, test = nodeid.partition("::")
+    if file.startswith("tests/browser/"):
+        return "the server"
+    if file.startswith("tests/linux/libcontainer/test_cgroups"):
+        return "the root of the unified tree"
+    chapter = re.search(r"\[(\d\d)-", test)
+    return f"chapter {chapter[1]}" if chapter and file == "tests/notebooks/test_run.py" else file
+
+
+def _suite(item: pytest.Item | pytest.FixtureRequest) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
+def _wanted(item: pytest.Item, config: pytest.Config) -> bool:
+    if config.getoption("--all"):
+        return True
+    if config.getoption("--fast"):
+        return _suite(item) == "unit" or item.nodeid.partition("[")[0] in SMOKE
+    if item.get_closest_marker("chapters") is not None and not config.getoption("--chapters"):
+        return False
+    return item.get_closest_marker("all") is None
+
+
+def _place(item: pytest.Item) -> tuple[bool, int]:
+    suite = _suite(item)
+    return item.get_closest_marker("measuring") is not None, ORDER.index(suite) if suite in ORDER else len(ORDER)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """A test holds the machine's locks that it wants (``tests/locks.py``) from before its fixtures to after them."""
+    if not REASONS["root"]():
+        return (yield)
+    alone = item.get_closest_marker("measuring") is not None
+    with LOCKS.around(_only_one(item), alone=alone, after=_only_one(nextitem)):
+        return (yield)
+
+
+def _only_one(item: pytest.Item | None) -> frozenset[str]:
+    return frozenset(name for marker in item.iter_markers("only_one") for name in marker.args) if item else frozenset()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -125,7 +207,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _kernel_test(item: pytest.FixtureRequest) -> bool:
-    return item.path.relative_to(Path(__file__).parent).parts[0] in ("linux", "cli", "notebooks")
+    return _suite(item) in ("linux", "cli", "notebooks")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command, UsageError
@@ -19,6 +20,7 @@ def do(context: Context, parsed: Parsed) -> int:
         for chunk in context.api.export(parsed.args[0]):
             write_all(1, chunk)
         return 0
+    _check(path)
     half = f"{path}.{os.getpid()}.tmp"
     try:
         chunks = context.api.export(parsed.args[0])
@@ -35,6 +37,25 @@ def do(context: Context, parsed: Parsed) -> int:
     return 0
 
 
+def _check(path: str) -> None:
+    """Refuse what a rename would take away and not write to: a device, a pipe, a link, … (moby ``pkg/atomicwriter``)."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return  # nothing there, or it cannot be: told by who opens it
+    for is_one, what in _NO_FILES:
+        if is_one(mode):
+            raise UsageError(f"failed to export container: cannot write to a {what}", 1)
+
+
+_NO_FILES = (
+    (stat.S_ISDIR, "directory"),
+    (stat.S_ISLNK, "symbolic link directly"),
+    (stat.S_ISFIFO, "named pipe (FIFO)"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "character device file"),
+    (stat.S_ISBLK, "block device file"),
+)
 COMMAND = Command(
     "[OPTIONS] CONTAINER",
     "Export a container's filesystem as a tar archive",

@@ -32,7 +32,7 @@ def parse_bytes(value: str | int | float) -> int | float:
     if not value:
         return 0
     text = value[:-1] if value[-2:-1].isalpha() and value[-1] in "bB" else value
-    number, unit = (text, "b") if text[-1].isdigit() else (text[:-1], text[-1].lower())
+    number, unit = (text, "b") if text[-1].isdecimal() else (text[:-1], text[-1].lower())
     if unit not in BYTE_UNITS:
         raise InvalidArgument(
             f"The specified value for memory ({value}) should specify the units. "

@@ -21,7 +21,6 @@ from minidock.shim.protocol import ShimConfig
 from minidock.shim.version import version
 
 _GONE = (errno.ENOENT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
-_FAILURES = {"not-found": errors.CommandNotFound, "not-executable": errors.CommandNotExecutable}
 _ATTEMPTS = 3
 
 
@@ -293,8 +292,7 @@ def _event(sock: socket.socket) -> dict[str, Any]:
     event, _ = protocol.receive(sock)
     _merge(event)
     if event["event"] == "error":
-        kind = _FAILURES.get(event["kind"], errors.StartError)
-        raise kind(event["step"], event["path"], event["errno"], event["message"])
+        raise errors.START_ERRORS[event["kind"]](event["step"], event["path"], event["errno"], event["message"])
     return event
 
 

@@ -23,16 +23,11 @@ import socket
 from contextlib import ExitStack
 from typing import Any
 
-from minidock.errors import CommandNotExecutable, CommandNotFound, StartError
+from minidock.errors import START_ERRORS, StartError
 from minidock.linux import trace
 
 MAPS, GO = b"maps", b"go"
 _MAX = 1 << 20
-_KINDS: dict[str, type[StartError]] = {
-    "start": StartError,
-    "not-found": CommandNotFound,
-    "not-executable": CommandNotExecutable,
-}
 
 
 def pair(undo: ExitStack) -> tuple[socket.socket, socket.socket]:
@@ -74,8 +69,7 @@ class Parent:
         self.warnings += message["warnings"]
         self.steps += message["trace"]
         if message["event"] == "error":
-            kind = _KINDS[message["kind"]]
-            raise kind(message["step"], message["path"], message["errno"], message["detail"])
+            raise START_ERRORS[message["kind"]](message["step"], message["path"], message["errno"], message["detail"])
 
     def executed(self) -> None:
         """Wait until the child has become the command. Raises StartError, CommandNotFound or CommandNotExecutable."""
@@ -117,10 +111,10 @@ class Child:
     def fail(self, error: BaseException) -> None:
         """Tell the parent that `error` happened at the current step."""
         if isinstance(error, StartError):
-            kind = next(k for k, cls in _KINDS.items() if type(error) is cls)
-            self.say("error", kind=kind, step=error.step, path=error.path, errno=error.errno, detail=error.detail)
+            self.say("error", kind=error.kind, step=error.step, path=error.path, errno=error.errno, detail=error.detail)
         elif isinstance(error, OSError):
             detail = str(error) if isinstance(error, trace.InjectedFault) or not error.errno else ""
-            self.say("error", kind="start", step=self.step, path=self.path, errno=error.errno or 0, detail=detail)
+            self.say("error", kind=StartError.kind, step=self.step, path=self.path, errno=error.errno or 0, detail=detail)
         else:  # a bug of ours: the reader of the message needs its name
-            self.say("error", kind="start", step=self.step, path=self.path, errno=0, detail=f"{type(error).__name__}: {error}")
+            detail = f"{type(error).__name__}: {error}"
+            self.say("error", kind=StartError.kind, step=self.step, path=self.path, errno=0, detail=detail)

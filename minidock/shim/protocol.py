@@ -37,7 +37,7 @@ thereby hold until the start is over or wholly taken back, even if the engine is
 
 **Events** that the shim sends on that connection, in this order: ``created`` (pid; only with wait_go), ``started`` (pid,
 pid_start, started_at, warnings, trace), then ``exit`` (code, oom_killed, error, finished_at, trace). ``error`` (step, path,
-errno, kind: "start" | "not-found" | "not-executable", message, trace) may stand in the place of any; nothing comes after it
+errno, kind: `errors.START_ERRORS`, message, trace) may stand in the place of any; nothing comes after it
 and nothing is left behind. When the engine hangs up before ``started``, the shim takes everything back.
 
 An engine that keeps the connection open after ``started`` is the **owner**: at the exit the shim sends ``exit`` and waits for
@@ -81,10 +81,6 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 _ADDRESS = 107
 _LENGTH = struct.Struct(">I")
 _FRAME = struct.Struct(">BxxxI")
-_KINDS: dict[type[errors.SystemFault], str] = {
-    errors.CommandNotFound: "not-found",
-    errors.CommandNotExecutable: "not-executable",
-}
 
 
 class LogConfig(Frozen):
@@ -188,7 +184,8 @@ def _exactly(sock: socket.socket, size: int, fds: list[int], max_fds: int) -> by
 def failure(error: OSError | errors.SystemFault, steps: list[dict[str, Any]]) -> dict[str, Any]:
     """The ``error`` event for a start that failed."""
     fault = error if isinstance(error, errors.SystemFault) else errors.StartError.from_oserror("start", error)
-    event = {"event": "error", "kind": _KINDS.get(type(fault), "start"), "step": fault.step, "path": fault.path}
+    kind = fault.kind if isinstance(fault, errors.StartError) else errors.StartError.kind
+    event = {"event": "error", "kind": kind, "step": fault.step, "path": fault.path}
     return {**event, "errno": fault.errno, "message": fault.detail, "trace": steps}
 
 

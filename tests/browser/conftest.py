@@ -13,13 +13,25 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, sync_playwright
 
+from minidock.daemon.system.teardown import teardown
+
 LAB = Path(__file__).resolve().parents[2]
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The state root of an instance for the server's kernels and for what a test asks of them: not the learner's."""
+    root = tmp_path_factory.mktemp("browser") / "root"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MINIDOCK_ROOT", str(root))
+        yield root
+    teardown(root)
+
+
+@pytest.fixture(scope="session")
+def address(root: Path) -> Iterator[str]:
     """The address that ``./lab`` prints."""
     server = subprocess.Popen(
         [LAB / "lab", "--port", "8899"], stdout=subprocess.PIPE, text=True, start_new_session=True, cwd="/"

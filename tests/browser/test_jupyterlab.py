@@ -16,7 +16,11 @@ from tests.browser.conftest import chapter, seek
 CHAPTER = "03-namespaces.ipynb"
 CHAPTER_TIME = 240_000  # ms; a chapter takes at most 90 s on a laptop VM, a browser and a busy machine come on top
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(420),
+    pytest.mark.only_one("browser", "chapter-03"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,11 @@ CHAPTER = "08-cpu.ipynb"
 CELLS = ("from minidock.lab.chapter import begin", "# What the cells below use", "two = scenarios.shares_on_one_core")
 LIVE = "moved = live.follow("
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(180),
+    pytest.mark.only_one("browser", "chapter-08"),
+]
 
 
 @pytest.fixture(scope="module")

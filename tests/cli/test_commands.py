@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -189,6 +190,50 @@ def test_images_from_a_container_and_back(cli: Cli, tmp_path: Path) -> None:
     assert result.returncode == 1
     assert result.stdout.startswith("Untagged: mine:1\nDeleted: sha256:")
     assert result.stderr == "Error response from daemon: No such image: nosuch:latest\n"
+
+
+def test_export_takes_no_device_pipe_or_link_away(cli: Cli, tmp_path: Path) -> None:
+    """A rename would put a file in its place, be it the machine's /dev/null. (These are nodes of the test's own.)"""
+    id = cli.ok("create", "--net=none", "busybox").strip()
+    os.mknod(tmp_path / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("elsewhere")
+    (tmp_path / "folder").mkdir()
+    words = {
+        "null": "character device file",
+        "pipe": "named pipe (FIFO)",
+        "link": "symbolic link directly",
+        "folder": "directory",
+    }
+    for name, what in words.items():
+        before = os.lstat(tmp_path / name)
+        result = cli("export", "-o", str(tmp_path / name), id)
+        assert (result.returncode, result.stderr) == (1, f"failed to export container: cannot write to a {what}\n")
+        assert os.lstat(tmp_path / name).st_ino == before.st_ino
+    assert sorted(os.listdir(tmp_path)) == sorted(words)
+    cli.ok("export", "-o", str(tmp_path / "file"), id)
+    cli.ok("export", "-o", str(tmp_path / "file"), id)  # a file is what may be replaced
+
+
+def test_import_reads_a_pipe_of_the_shells(cli: Cli) -> None:
+    id = cli.ok("create", "--net=none", "busybox").strip()
+    script = f"{MINIDOCK} import <({MINIDOCK} export {id}) piped && {MINIDOCK} run --rm --net=none piped echo works"
+    result = subprocess.run(["bash", "-c", script], env=cli.env, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout.splitlines()[1:]) == (0, ["works"]), result
+    cli.ok("rmi", "piped")
+
+
+def test_odd_values_are_refused_in_one_line(cli: Cli, background: Background, tmp_path: Path) -> None:
+    id = background()
+    for words in (("kill", "-s", "\u00b2", id), ("ps", "-f", "exited=\u00b2"), ("import", str(tmp_path / "nosuch"), "x")):
+        result = cli(*words)
+        assert (result.returncode, len(result.stderr.splitlines())) == (1, 1), result
+        assert "internal error" not in result.stderr
+    assert cli("logs", "--tail", "\u00b2", id).returncode == 0
+    (tmp_path / "gone").mkdir()
+    script = f"cd {tmp_path}/gone && rmdir {tmp_path}/gone && {MINIDOCK} run --net=none -v .:/x busybox true"
+    result = subprocess.run(["bash", "-c", script], env=cli.env, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 125 and "Error response from daemon" in result.stderr, result
 
 
 def test_export_refuses_a_terminal(cli: Cli) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jupyter_core.utils import ensure_event_loop
@@ -18,6 +19,36 @@ from tests.conftest import needs
 LAB = Path(__file__).resolve().parents[2]
 NOTEBOOKS = LAB / "notebooks"
 CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
+# The chapters that `./lab test` runs each time; the others are for --chapters and --all.
+EACH_TIME = ("00-preflight", "03-namespaces", "04-cgroups", "09-memory")
+# The chapters that measure nothing that a neighbor on the machine could take from them; the others run alone.
+QUIET = ("04-cgroups", "09-memory")
+# And the chapters of which an exercise is judged by a time, too.
+TIMED_EXERCISES = ("08-cpu", "11-disk-io")
+
+
+def chapters(*beside: pytest.MarkDecorator) -> list[Any]:
+    """A parameter for each chapter; those that `./lab test` leaves out carry the marks `beside`."""
+    return [pytest.param(p, id=p.stem, marks=() if p.stem in EACH_TIME else beside) for p in CHAPTERS]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A chapter's marks are one on the whole machine: of its tests, one at a time; the chapters, beside each other."""
+    for item in items:
+        stem = _chapter(item)
+        if stem and item.path.name != "test_form.py" and item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.only_one(f"chapter-{stem[:2]}"))
+            if stem in TIMED_EXERCISES or (item.path.name == "test_run.py" and stem not in QUIET):
+                item.add_marker(pytest.mark.measuring)
+
+
+def _chapter(item: pytest.Item) -> str:
+    """The chapter that a test is about, by its parameters; "" if about none, or all."""
+    values = getattr(item, "callspec", None) and item.callspec.params  # type: ignore[attr-defined]
+    for name in ("path", "stem", "opened"):
+        if values and name in values:
+            return values[name].stem if isinstance(values[name], Path) else str(values[name])
+    return ""
 
 
 @pytest.fixture(scope="session", autouse=True)

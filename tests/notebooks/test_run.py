@@ -15,13 +15,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
 from minidock.lab import cleanup, runner
-from tests.notebooks.conftest import CHAPTERS, LAB
+from tests.notebooks.conftest import CHAPTERS, LAB, chapters
 
-pytestmark = [pytest.mark.root, pytest.mark.measuring, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 LIMIT = 90  # seconds, DESIGN's budget of a chapter
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", chapters(pytest.mark.chapters))
 def test_as_committed(path: Path, lab_environment: Path) -> None:
     """nbval runs every cell and compares the output of those that say so."""
     argv = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=120", "-q", "-p", "no:cacheprovider"]
@@ -29,7 +29,7 @@ def test_as_committed(path: Path, lab_environment: Path) -> None:
     assert done.returncode == 0, done.stdout[-4000:]
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", chapters(pytest.mark.all))
 def test_with_solutions(path: Path, lab_environment: Path) -> None:
     """A reader who fills in the solutions sees every check pass, within a chapter's time, in a file that stays as it was."""
     before = path.read_bytes()
@@ -50,6 +50,7 @@ class Killer(NotebookClient):
             os.kill(self.km.provisioner.process.pid, signal.SIGKILL)
 
 
+@pytest.mark.all
 @pytest.mark.parametrize(
     ("stem", "cell"),
     [

@@ -101,6 +101,6 @@ def _bad(source: str, at: int) -> str:
         return "unterminated raw quoted string"
     if rest.startswith("'"):
         return "unterminated character constant"
-    if rest.lstrip("+-")[:1].isdigit():
+    if rest.lstrip("+-")[:1].isdecimal():
         return f'bad number syntax: "{rest.split()[0]}"'
     return f"unrecognized character in action: U+{ord(rest[0]):04X} '{rest[0]}'"

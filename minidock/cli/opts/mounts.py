@@ -85,7 +85,7 @@ class _Mount:
         if key == "type":
             self.value["Type"] = value.lower()
         elif key in ("source", "src"):
-            self.value["Source"] = os.path.abspath(value) if value.startswith((".", "./")) else value
+            self.value["Source"] = absolute(value) if value.startswith((".", "./")) else value
         elif key in ("target", "dst", "destination"):
             self.value["Target"] = value
         elif key in ("readonly", "ro"):
@@ -190,7 +190,7 @@ def split_volumes(specs: Iterable[str]) -> tuple[list[str], dict[str, Any]]:
         if not colon:
             volumes[spec] = {}
         elif source.startswith("."):
-            binds.append(f"{os.path.abspath(source)}:{rest}")
+            binds.append(f"{absolute(source)}:{rest}")
         else:
             binds.append(spec)
     return binds, volumes
@@ -199,3 +199,11 @@ def split_volumes(specs: Iterable[str]) -> tuple[list[str], dict[str, Any]]:
 def tmpfs(specs: Iterable[str]) -> dict[str, str]:
     """``/run:size=64m,mode=755`` → {"/run": "size=64m,mode=755"}."""
     return {target: options for target, _, options in (spec.partition(":") for spec in specs)}
+
+
+def absolute(path: str) -> str:
+    """The absolute path; as it is where the working directory is gone, and then the engine refuses it, as docker's does."""
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        return path

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from minidock.daemon.base.verb import verb
+from minidock.daemon.base import verb
 from minidock.daemon.record.names import lookup
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
-@verb
+@verb.stream
 def export(engine: Engine, ref: str) -> Iterator[bytes]:
     """The tar, piece by piece; mounts and volumes are not in it, as with docker. Raises ContainerNotFound at once."""
     from minidock.graph.export import export as export_layer

@@ -128,7 +128,7 @@ def _port(row: Row, value: str) -> bool:
     """``PORT[-LAST][/PROTO]`` against the exposed ports."""
     ports, _, protocol = value.partition("/")
     first, _, last = ports.partition("-")
-    if not first.isdigit() or (last and not last.isdigit()):
+    if not first.isdecimal() or (last and not last.isdecimal()):
         raise InvalidParameter(f"invalid port: {value}")
     exposed = row[1].config.get("ExposedPorts") or {}
     return any(f"{number}/{protocol or 'tcp'}" in exposed for number in range(int(first), int(last or first) + 1))

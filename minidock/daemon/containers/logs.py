@@ -15,8 +15,8 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
+from minidock.daemon.base import verb
 from minidock.daemon.base.timestamps import parse_when, to_ns
-from minidock.daemon.base.verb import verb
 from minidock.daemon.base.watch import Stop, watch
 from minidock.daemon.record.container import Container
 from minidock.daemon.record.names import lookup
@@ -38,7 +38,7 @@ class Wanted(Frozen):
     timestamps: bool
 
 
-@verb
+@verb.stream
 def logs(
     engine: Engine,
     ref: str,
@@ -71,7 +71,7 @@ def logs(
 def tail_count(tail: str | int | None) -> int | None:
     """``--tail``: None for all; what is no number means all, as with docker."""
     text = str(tail)
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None
 
 
 def open_parts(path: str, stack: ExitStack) -> list[BinaryIO]:
@@ -102,7 +102,7 @@ def _listing(path: str) -> list[tuple[str, int]]:
         return []
     for entry in entries:
         number = entry.name.removeprefix(base).removeprefix(".")
-        if entry.name == base or (entry.name.startswith(f"{base}.") and number.isdigit()):
+        if entry.name == base or (entry.name.startswith(f"{base}.") and number.isdecimal()):
             numbered.append((int(number or 0), entry.path, entry.inode()))
     return [(name, inode) for _number, name, inode in sorted(numbered, reverse=True)]
 

@@ -99,7 +99,7 @@ def command(path: str, args: list[str]) -> str:
 def ports(container: Container) -> list[dict[str, Any]]:
     """The exposed ports: none is published in this version."""
     exposed = (port.partition("/") for port in container.config.get("ExposedPorts") or {})
-    return [{"PrivatePort": int(number), "Type": protocol or "tcp"} for number, _, protocol in exposed if number.isdigit()]
+    return [{"PrivatePort": int(number), "Type": protocol or "tcp"} for number, _, protocol in exposed if number.isdecimal()]
 
 
 def status(state: State) -> str:

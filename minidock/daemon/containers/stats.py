@@ -20,9 +20,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from minidock.daemon.base import proc
+from minidock.daemon.base import proc, verb
 from minidock.daemon.base.timestamps import ZERO, now
-from minidock.daemon.base.verb import verb
 from minidock.daemon.record.names import lookup
 from minidock.errors import SystemFault
 from minidock.linux.files import read_small
@@ -45,7 +44,7 @@ _NO_BLOCK_IO: dict[str, Any] = {**{f"io_{name}_recursive": None for name in _BLO
 _COUNTERS = ("bytes", "packets", "errors", "dropped")
 
 
-@verb
+@verb.stream
 def stats(engine: Engine, ref: str, *, stream: bool = True, one_shot: bool = False) -> Iterator[dict[str, Any]]:
     """Samples in the Engine API's shape: with `stream` one a second until the container is removed, else a single one.
 

@@ -46,13 +46,15 @@ def reconcile(engine: Engine) -> None:
 def finish_removal(engine: Engine, name: str) -> None:
     """``tmp/<name>``: if nobody holds its lock, whoever made or removed it is dead: take it apart."""
     from minidock.daemon.record import removal
+    from minidock.daemon.record.container import same_file
 
     path = engine.paths.tmp / name
     if not _ID.fullmatch(name):
         return  # a scratch directory: `ImageStore.sweep`
     try:
-        with files.flock(path / "lock", blocking=False):
-            removal.finish(engine, name)
+        with files.flock(path / "lock", blocking=False) as fd:
+            if same_file(fd, path / "lock"):  # else it got whole, or was taken apart, between our open and our flock
+                removal.finish(engine, name)
     except (BlockingIOError, FileNotFoundError):
         return
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
+from minidock.daemon.base import verb
 from minidock.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ CHUNK = 1 << 20
 TIMEOUT = 60
 
 
+@verb.stream
 def import_(
     engine: Engine,
     source: str,

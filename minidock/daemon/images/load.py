@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from minidock.daemon.base import verb
+
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
 
 
+@verb.stream
 def load(engine: Engine, file: BinaryIO, *, quiet: bool = False) -> Iterator[dict[str, Any]]:
     """Load the archive (plain, or packed with gzip, bzip2 or xz) as the records are taken; `quiet` leaves out the progress.
 

@@ -23,7 +23,7 @@ def id_map(path: str, user: str) -> tuple[IdMap, ...]:
         lines = []
     for line in lines:
         fields = line.split(":")
-        if len(fields) == 3 and fields[0] == user and fields[1].isdigit() and fields[2].isdigit():
+        if len(fields) == 3 and fields[0] == user and fields[1].isdecimal() and fields[2].isdecimal():
             maps.append(IdMap(container, int(fields[1]), int(fields[2])))
             container += int(fields[2])
     if maps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -33,6 +34,7 @@ from minidock.daemon.containers import (
 )
 from minidock.daemon.containers import exec as exec_verb
 from minidock.daemon.engine import Engine
+from minidock.daemon.exits import reconcile
 from minidock.daemon.record import execs
 
 WAIT = ("sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 100 & wait; done")
@@ -357,6 +359,25 @@ def test_a_killed_shim_is_written_down(box: Engine, started: Any) -> None:
         pass
     assert container.exit_json()["code"] == 137
     assert not os.path.exists(f"/sys/fs/cgroup/memory{container.cgroup}")
+    rm.rm(box, id)
+
+
+def test_a_container_that_gets_whole_while_an_engine_looks_is_left_alone(box: Engine, made: Any) -> None:
+    """Between an engine's open of the lock in tmp/<id> and its flock the maker may rename the folder and let the lock go."""
+    id = made("true")
+    half, whole = box.paths.tmp / id, box.paths.containers / id
+    whole.rename(half)
+    looking = [True]
+
+    def maker(event: str, _arguments: object) -> None:  # an audit hook sees each call before it is made, and stays for good
+        if event == "fcntl.flock" and looking and half.exists():
+            looking.clear()
+            half.rename(whole)
+
+    sys.addaudithook(maker)
+    reconcile.finish_removal(box, id)
+    assert not looking
+    assert box.layers.exists(id) and inspect.inspect(box, id)["State"]["Status"] == "created"
     rm.rm(box, id)
 
 

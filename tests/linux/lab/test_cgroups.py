@@ -21,6 +21,7 @@ from minidock.libcontainer.cgroups import hierarchies, manager
 from minidock.libcontainer.cgroups.hierarchy import unified
 from tests.conftest import needs
 
+pytestmark = pytest.mark.only_one("chapter-97", "chapter-04")
 MARKS = cleanup.Marks("97-test")
 INSTANCE = "minidock-lab97test"
 

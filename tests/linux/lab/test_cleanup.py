@@ -13,6 +13,7 @@ from minidock.lab import cleanup
 from minidock.lab.cleanup import Leftover, Marks
 from tests.conftest import needs
 
+pytestmark = pytest.mark.only_one("chapter-97", "chapter-98")
 OURS, OTHERS = Marks("97-test"), Marks("98-test")
 
 

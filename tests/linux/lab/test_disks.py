@@ -15,6 +15,7 @@ from minidock.lab.loopdisk import LoopDisk, disk_of
 from minidock.lab.swapfile import SwapFile
 from tests.conftest import needs
 
+pytestmark = pytest.mark.only_one("chapter-97", "chapter-09", "chapter-11")
 MARKS = Marks("97-test")
 SMALL = 8 << 20
 
