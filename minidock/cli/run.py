@@ -15,7 +15,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidock.cli import failures
 from minidock.cli.context import Context
@@ -27,6 +27,9 @@ from minidock.cli.streams import say
 from minidock.cli.terminal import exitcode
 from minidock.cli.terminal.session import Session, check_tty
 from minidock.cli.terminal.tty import size
+
+if TYPE_CHECKING:
+    from minidock.client.api import APIClient
 
 _ROOM = 4 << 20  # bytes of address space for taking back what was made; no memory until somebody writes there
 
@@ -96,7 +99,7 @@ def _taken_back(undo: Callable[[], None]) -> Iterator[None]:
         room.close()
 
 
-def _discard(api: Any, id: str, config: dict[str, Any]) -> None:
+def _discard(api: APIClient, id: str, config: dict[str, Any]) -> None:
     """--rm of a container that never ran; most often a failed start has done it."""
     if id and config["HostConfig"]["AutoRemove"]:
         with suppress(*failures.caught()):

@@ -199,6 +199,14 @@ def test_what_ends_the_whole_script_early_is_named_once(root: Path, tmp_path: Pa
     assert re.fullmatch(r'lab: line \d+: "owner=\$\(stat .*\)" ended with status 7\n', result.stderr), result.stderr
 
 
+def test_a_step_beside_others_has_a_log_of_its_own(copy: Path) -> None:
+    """What a failed step printed is shown, also of one that runs in the background while the script has closed its log."""
+    step = "(open_log; step beside sh -c 'echo words of a failure; exit 1') & wait $!"
+    result = call(copy, f"exec 8>&-; {step}")
+    assert result.stdout == f"  {'beside':58}  failed\n"
+    assert "    words of a failure" in result.stderr
+
+
 # -- setup --
 
 
