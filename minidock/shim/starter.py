@@ -6,7 +6,7 @@ containerd's shim.
     zygote ── fork ──> shim ── fork ──> starter                                        init
                         │ waits          │ reads the request; log, pipes, socket
                         │                │ clone3(CLONE_PARENT: the shim's child) ─────> sets itself up
-                        │                │ created … go ───────────────────────────────> user, seccomp, capabilities
+                        │                │ go (after "created", if a network is due) ──> seccomp, user, capabilities
                         │<── descriptors (SCM_RIGHTS) ──┤
                         │                × ends                                         execve
                         │ run.json, "started"
