@@ -4,6 +4,7 @@
 
     main.py        the global options, the table of commands, and what an error becomes (words, exit code)
     launcher.py    what bin/minidock calls
+    streams.py     our own stdin, stdout and stderr: closed, full, or read by nobody
     run.py …       one file for each command: its flags, and a function that calls the client and prints
     grammar/       Go's pflag and cobra: flags, argument counts, help texts, their very words
     opts/          the values that flags take: sizes, env files, mounts, ulimits, … (pure functions)

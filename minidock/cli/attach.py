@@ -17,7 +17,7 @@ _REFUSED = (
 
 def do(context: Context, parsed: Parsed) -> int:
     """Attach; returns the container's exit code if it ends meanwhile, 1 after the detach keys (as docker does)."""
-    api: Any = context.api
+    api = context.api
     found = api.inspect_container(parsed.args[0])
     _refuse(found["State"])
     id, config = found["Id"], found["Config"]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from minidock.cli import failures
 from minidock.cli.grammar.command import PROGRAM, UsageError, run_help
 from minidock.cli.streams import complain, say
 from minidock.frozen import Frozen
+
+if TYPE_CHECKING:
+    from minidock.client.api import APIClient
 
 
 class Globals(Frozen):
@@ -29,7 +32,7 @@ class Context:
         self.name, self.options = name, options
 
     @cached_property
-    def api(self) -> Any:
+    def api(self) -> APIClient:
         """The client in docker-py's low-level shape: the engine in this process, or with -H docker-py's own.
 
         Raises UsageError without root: the engine cannot do anything then, and says it in one line.
@@ -70,11 +73,11 @@ class Context:
         return UsageError(f"{PROGRAM}: {text}\n\n{run_help(f'{PROGRAM} {self.name}')}", code)
 
 
-def _remote(host: str) -> Any:
+def _remote(host: str) -> APIClient:
     """docker-py's client of a daemon. Raises UsageError if nobody is there."""
     import docker
 
     try:
-        return docker.APIClient(base_url=host, timeout=None)
+        return cast("APIClient", docker.APIClient(base_url=host, timeout=None))  # the shape that ours is made after
     except docker.errors.DockerException as error:
         raise UsageError(f"Cannot connect to the daemon at {host}. Is it running? ({error})", 1) from None

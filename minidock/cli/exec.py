@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minidock.cli import failures
 from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command, UsageError
@@ -21,7 +19,7 @@ def do(context: Context, parsed: Parsed) -> int:
         raise UsageError(str(error), 1) from None
     stdin, tty = parsed["interactive"] and not parsed["detach"], parsed["tty"]
     check_tty(stdin, tty)
-    api: Any = context.api
+    api = context.api
     container, *command = parsed.args
     id = api.exec_create(
         container,
@@ -46,7 +44,7 @@ def do(context: Context, parsed: Parsed) -> int:
 
 
 def _foreground(context: Context, id: str, parsed: Parsed, stdin: bool) -> int:
-    api: Any = context.api
+    api = context.api
     session = Session(
         tty=parsed["tty"],
         stdin=stdin,

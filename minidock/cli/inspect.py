@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidock.cli import failures
 from minidock.cli.context import Context
@@ -12,6 +12,9 @@ from minidock.cli.format.template import Template, TemplateError
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, string
 from minidock.cli.streams import complain, say
+
+if TYPE_CHECKING:
+    from minidock.client.api import APIClient
 
 TYPES = ("container", "image")
 TEMPLATE_STATUS = 64
@@ -72,7 +75,7 @@ def _printer(form: str) -> Callable[[dict[str, Any]], str]:
     return template.render
 
 
-def _get(api: Any, ref: str, kinds: tuple[str, ...], size: bool) -> dict[str, Any]:
+def _get(api: APIClient, ref: str, kinds: tuple[str, ...], size: bool) -> dict[str, Any]:
     """The first object of that name. Raises LookupError in docker's words when any kind would have done."""
     for kind in kinds:
         try:
@@ -87,7 +90,7 @@ def _get(api: Any, ref: str, kinds: tuple[str, ...], size: bool) -> dict[str, An
     raise LookupError(f"Error: No such object: {ref}")
 
 
-def _sizes(api: Any, id: str) -> dict[str, int]:
+def _sizes(api: APIClient, id: str) -> dict[str, int]:
     listed = api.containers(all=True, size=True, filters={"id": id})[0]
     return {key: listed.get(key) or 0 for key in ("SizeRw", "SizeRootFs")}
 

@@ -7,7 +7,7 @@ included; where they do not, each is asked for by itself, and their order cannot
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
 
 from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command, UsageError
@@ -18,7 +18,7 @@ from minidock.cli.streams import write_all
 
 def do(context: Context, parsed: Parsed) -> int:
     """Print the log; with --follow until the container has ended."""
-    api: Any = context.api
+    api = context.api
     tail = parsed["tail"]
     try:
         since, until = times.point("since", parsed["since"]), times.point("until", parsed["until"])
@@ -38,6 +38,7 @@ def do(context: Context, parsed: Parsed) -> int:
             since=since,
             until=until,
         )
+        assert not isinstance(stream, bytes)  # stream=True
         for data in stream:
             write_all(fd, data)
 
@@ -48,7 +49,7 @@ def do(context: Context, parsed: Parsed) -> int:
     return 0
 
 
-def _both(copy: Any) -> None:
+def _both(copy: Callable[[int, bool, bool], None]) -> None:
     """Each stream in a thread of its own: this one waits for their ends, and may be interrupted.
 
     The first failure is ours at once: the other stream may be silent for ever.
@@ -58,9 +59,9 @@ def _both(copy: Any) -> None:
 
     ends: SimpleQueue[BaseException | None] = SimpleQueue()
 
-    def run(*which: Any) -> None:
+    def run(fd: int, stdout: bool, stderr: bool) -> None:
         try:
-            copy(*which)
+            copy(fd, stdout, stderr)
         except BaseException as error:  # noqa: BLE001 — carried over to the main thread, which raises it
             ends.put(error)
         else:

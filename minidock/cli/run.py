@@ -13,8 +13,9 @@
 from __future__ import annotations
 
 import mmap
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from minidock.cli import failures
 from minidock.cli.context import Context
@@ -26,6 +27,9 @@ from minidock.cli.streams import say
 from minidock.cli.terminal import exitcode
 from minidock.cli.terminal.session import Session, check_tty
 from minidock.cli.terminal.tty import size
+
+if TYPE_CHECKING:
+    from minidock.client.api import APIClient
 
 _ROOM = 4 << 20  # bytes of address space for taking back what was made; no memory until somebody writes there
 
@@ -61,22 +65,14 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
     wanted = {name: config[f"Attach{name.title()}"] for name in ("stdout", "stderr")}
     session = Session.with_container(api, lambda: id, parsed, tty=tty, stdin=config["AttachStdin"])
     with session.signals() as signals:
-        room = mmap.mmap(-1, _ROOM)  # so that a want of memory does not leave the container there
-        try:
-            id = create(context, parsed, config)
-            stream = session.attach(api, id, **wanted) if session.stdin or any(wanted.values()) else None
-            exit_code = exitcode.promise(api, id, removed=config["HostConfig"]["AutoRemove"])
-            api.start(id)
-        except failures.caught() as error:
-            room.close()
-            refused = _refused(context, id, error)
-            _discard(api, id, config)
-            raise refused from None
-        except (MemoryError, ImportError):  # a library that is here and for which there is no room
-            room.close()
-            _discard(api, id, config)
-            raise
-        room.close()
+        with _taken_back(lambda: _discard(api, id, config)):
+            try:
+                id = create(context, parsed, config)
+                stream = session.attach(api, id, **wanted) if session.stdin or any(wanted.values()) else None
+                exit_code = exitcode.promise(api, id, removed=config["HostConfig"]["AutoRemove"])
+                api.start(id)
+            except failures.caught() as error:
+                raise _refused(context, id, error) from None
         if stream and session.pump(stream, signals, **wanted):
             return 0
         if not stream:
@@ -86,7 +82,24 @@ def _foreground(context: Context, parsed: Parsed, config: dict[str, Any]) -> int
             return exit_code()
 
 
-def _discard(api: Any, id: str, config: dict[str, Any]) -> None:
+@contextmanager
+def _taken_back(undo: Callable[[], None]) -> Iterator[None]:
+    """`undo` what was made when the ``with`` fails, also for lack of memory: some address space is kept free for that.
+
+    An ImportError is a library that is here and for which there is no room.
+    """
+    room = mmap.mmap(-1, _ROOM)
+    try:
+        yield
+    except (UsageError, MemoryError, ImportError):
+        room.close()
+        undo()
+        raise
+    finally:
+        room.close()
+
+
+def _discard(api: APIClient, id: str, config: dict[str, Any]) -> None:
     """--rm of a container that never ran; most often a failed start has done it."""
     if id and config["HostConfig"]["AutoRemove"]:
         with suppress(*failures.caught()):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minidock.cli import failures
 from minidock.cli.context import Context
 from minidock.cli.grammar.command import Command, UsageError
@@ -34,7 +32,7 @@ def do(context: Context, parsed: Parsed) -> int:
 
 
 def _foreground(context: Context, parsed: Parsed, ref: str) -> int:
-    api: Any = context.api
+    api = context.api
     found = api.inspect_container(ref)
     id, config = found["Id"], found["Config"]
     stdin = parsed["interactive"] and config["OpenStdin"]

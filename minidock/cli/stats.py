@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidock.cli import failures
 from minidock.cli.context import Context
@@ -25,6 +25,9 @@ from minidock.cli.format import FORMAT_HELP
 from minidock.cli.grammar.command import Command, UsageError
 from minidock.cli.grammar.flags import Parsed, boolean, string
 from minidock.cli.streams import complain, flush, write
+
+if TYPE_CHECKING:
+    from minidock.client.api import APIClient
 
 TABLE = "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}"
 HEADERS = {
@@ -48,7 +51,7 @@ HOME, END_OF_LINE, END_OF_SCREEN = "\033[H", "\033[K", "\033[J"
 class Meter:
     """One container, asked for as `ref`: its latest sample and the one before, from which its figures are made."""
 
-    def __init__(self, api: Any, ref: str) -> None:
+    def __init__(self, api: APIClient, ref: str) -> None:
         self.ref = ref
         self.gone = False
         self._api = api
@@ -124,11 +127,11 @@ def do(context: Context, parsed: Parsed) -> int:
             meters += _new(api, meters, parsed["all"])
 
 
-def _ids(api: Any, all: bool) -> list[str]:
+def _ids(api: APIClient, all: bool) -> list[str]:
     return [container["Id"][:SHORT_ID] for container in api.containers(all=all, quiet=True)]
 
 
-def _meters(api: Any, refs: list[str], named: bool) -> list[Meter]:
+def _meters(api: APIClient, refs: list[str], named: bool) -> list[Meter]:
     """A meter for each, at the begin of its first window.
 
     Raises UsageError with all complaints; a container that was only found, not `named`, and is gone again is left out.
@@ -145,7 +148,7 @@ def _meters(api: Any, refs: list[str], named: bool) -> list[Meter]:
     return meters
 
 
-def _new(api: Any, meters: list[Meter], all: bool) -> list[Meter]:
+def _new(api: APIClient, meters: list[Meter], all: bool) -> list[Meter]:
     """Meters of the containers that came since, at the end of their first window."""
     known = {meter.ref for meter in meters}
     found = _meters(api, [ref for ref in _ids(api, all) if ref not in known], named=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from minidock.cli import failures
 from minidock.cli.context import Context
@@ -15,6 +16,9 @@ from minidock.cli.streams import complain, say
 
 TEXTS = {"cpuset-cpus": "CpusetCpus", "cpuset-mems": "CpusetMems"}
 _RUN = {flag.name: flag for flag in RESOURCES}
+if TYPE_CHECKING:
+    from minidock.daemon.request.wire import UpdateResponse
+
 FLAGS = (
     _RUN["blkio-weight"].replace(help="Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"),
     _RUN["cpu-rt-period"].replace(help="Limit the CPU real-time period in microseconds"),
@@ -54,22 +58,22 @@ def do(context: Context, parsed: Parsed) -> int:
     return 1 if problems else 0
 
 
-def changes(parsed: Parsed) -> dict[str, Any]:
+def changes(parsed: Parsed) -> dict[str, object]:
     """The flags as the body of ``POST /containers/{id}/update``. Raises OptionError."""
     fields = {"pids-limit": "PidsLimit", **NUMBERS, **LISTS, **TEXTS}
-    wanted = {field: parsed[name] for name, field in fields.items() if parsed.values.get(name)}
+    wanted: dict[str, object] = {field: parsed[name] for name, field in fields.items() if parsed.values.get(name)}
     if parsed["restart"]:
         wanted["RestartPolicy"] = container.restart_policy(parsed["restart"])
     return wanted
 
 
-def _update(context: Context, ref: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    api = context.api
+def _update(context: Context, ref: str, wanted: Mapping[str, object]) -> UpdateResponse:
     if context.embedded:
-        answer = api.update_container_from_config(ref, wanted)
-    else:  # docker-py's own method lacks half of the fields
-        answer = api._result(api._post_json(api._url("/containers/{0}/update", ref), data=wanted), True)
-    return dict(answer)
+        return context.api.update_container_from_config(ref, wanted)
+    remote: Any = context.api  # docker-py, whose own method lacks half of the fields
+    return cast(
+        "UpdateResponse", remote._result(remote._post_json(remote._url("/containers/{0}/update", ref), data=wanted), True)
+    )
 
 
 COMMAND = Command(

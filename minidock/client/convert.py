@@ -23,9 +23,10 @@ PROPAGATIONS = ("rshared", "shared", "rslave", "slave", "rprivate", "private")
 
 
 def parse_bytes(value: str | int | float) -> int | float:
-    """``"128m"`` → 134217728. Suffixes b, k, m, g, in either case, each with an optional b; numbers stay as they are.
+    """`value` as bytes: ``"128m"`` → 134217728.
 
-    Raises InvalidArgument for another suffix, or when what stands before it is no number.
+    Suffixes b, k, m, g, in either case, each with an optional b; numbers stay as they are. Raises InvalidArgument for another
+    suffix, or when what stands before it is no number.
     """
     if isinstance(value, int | float):
         return value
@@ -56,7 +57,7 @@ def command_list(command: str | list[str] | tuple[str, ...] | None) -> list[str]
 
 
 def environment_list(environment: Mapping[str, Any] | Iterable[str] | None) -> list[str] | None:
-    """``{"A": 1, "B": None}`` → ``["A=1", "B"]``; a list stays a list. A name alone takes the variable away."""
+    """`environment` as a list: ``{"A": 1, "B": None}`` → ``["A=1", "B"]``. A name alone takes the variable away."""
     if environment is None:
         return None
     if not isinstance(environment, Mapping):
@@ -65,14 +66,14 @@ def environment_list(environment: Mapping[str, Any] | Iterable[str] | None) -> l
 
 
 def label_dict(labels: Mapping[str, str] | Iterable[str] | None) -> dict[str, str] | None:
-    """``["a", "b"]`` → ``{"a": "", "b": ""}``."""
+    """`labels` as a dict: ``["a", "b"]`` → ``{"a": "", "b": ""}``."""
     if labels is None:
         return None
     return dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels, "")
 
 
 def exposed_ports(ports: Mapping[str, Any] | Iterable[Any] | None) -> dict[str, Any] | None:
-    """``[80, (53, "udp")]`` → ``{"80/tcp": {}, "53/udp": {}}``."""
+    """`ports` as the Engine API has them: ``[80, (53, "udp")]`` → ``{"80/tcp": {}, "53/udp": {}}``."""
     if ports is None or isinstance(ports, Mapping):
         return None if ports is None else dict(ports)
     result: dict[str, Any] = {}
@@ -83,7 +84,7 @@ def exposed_ports(ports: Mapping[str, Any] | Iterable[Any] | None) -> dict[str, 
 
 
 def volume_dict(volumes: str | Mapping[str, Any] | Iterable[str] | None) -> dict[str, Any] | None:
-    """Paths in the container that get a volume: ``["/data"]`` → ``{"/data": {}}``."""
+    """`volumes`, paths in the container that get one: ``["/data"]`` → ``{"/data": {}}``."""
     if volumes is None or isinstance(volumes, Mapping):
         return None if volumes is None else dict(volumes)
     paths = [volumes] if isinstance(volumes, str) else volumes
@@ -91,7 +92,8 @@ def volume_dict(volumes: str | Mapping[str, Any] | Iterable[str] | None) -> dict
 
 
 def binds(volumes: Mapping[Any, Any] | list[str]) -> list[str]:
-    """``{"/src": {"bind": "/dst", "mode": "ro", "propagation": "rslave"}}`` → ``["/src:/dst:ro,rslave"]``; a list stays."""
+    """`volumes` as ``-v`` has them: ``{"/src": {"bind": "/dst", "mode": "ro", "propagation": "rslave"}}`` →
+    ``["/src:/dst:ro,rslave"]``; a list stays."""
     if isinstance(volumes, list):
         return volumes
     return [f"{_text(source)}:{_bind_target(target)}" for source, target in volumes.items()]
@@ -117,7 +119,10 @@ def bind_target(bind: str) -> str:
 
 
 def port_bindings(ports: Mapping[Any, Any]) -> dict[str, list[dict[str, str]]]:
-    """``{80: 8080, "53/udp": ("127.0.0.1", 5353), 443: None}`` → the Engine API's PortBindings."""
+    """`ports` as PortBindings: ``{80: 8080, "53/udp": ("127.0.0.1", 5353), 443: None}``.
+
+    Raises ValueError for a dict without HostPort.
+    """
     result = {}
     for port, binding in ports.items():
         key = str(port) if "/" in str(port) else f"{port}/tcp"
@@ -140,7 +145,10 @@ def _port_binding(binding: Any) -> dict[str, str]:
 
 
 def tmpfs_mounts(tmpfs: Mapping[str, str] | list[str]) -> dict[str, str]:
-    """``["/run:size=1m", "/tmp"]`` → ``{"/run": "size=1m", "/tmp": ""}``."""
+    """`tmpfs` as a dict: ``["/run:size=1m", "/tmp"]`` → ``{"/run": "size=1m", "/tmp": ""}``.
+
+    Raises ValueError for another form.
+    """
     if isinstance(tmpfs, Mapping):
         return dict(tmpfs)
     if not isinstance(tmpfs, list):
@@ -155,7 +163,8 @@ def tmpfs_mounts(tmpfs: Mapping[str, str] | list[str]) -> dict[str, str]:
 
 
 def devices(devices: Iterable[str | Mapping[str, str]]) -> list[dict[str, str]]:
-    """``["/dev/fuse:/dev/fuse:rw"]`` → PathOnHost, PathInContainer (default: the same), CgroupPermissions (default rwm)."""
+    """`devices` such as ``["/dev/fuse:/dev/fuse:rw"]`` → PathOnHost, PathInContainer (default: the same), CgroupPermissions
+    (default rwm). Raises InvalidArgument for one that is no text."""
     result = []
     for device in devices:
         if isinstance(device, Mapping):
@@ -171,18 +180,18 @@ def devices(devices: Iterable[str | Mapping[str, str]]) -> list[dict[str, str]]:
 
 
 def extra_hosts(hosts: Mapping[str, str] | list[str]) -> list[str]:
-    """``{"db": "10.0.0.2"}`` → ``["db:10.0.0.2"]``, sorted by name."""
+    """`hosts` as a list: ``{"db": "10.0.0.2"}`` → ``["db:10.0.0.2"]``, sorted by name."""
     return [f"{name}:{address}" for name, address in sorted(hosts.items())] if isinstance(hosts, Mapping) else hosts
 
 
 def links(links: Mapping[str, str | None] | Iterable[tuple[str, str | None]]) -> list[str]:
-    """``{"db": "alias"}`` → ``["db:alias"]``, sorted by name."""
+    """`links` as a list: ``{"db": "alias"}`` → ``["db:alias"]``, sorted by name."""
     pairs = links.items() if isinstance(links, Mapping) else links
     return [f"{name}:{alias}" if alias else name for name, alias in sorted(pairs)]
 
 
 def filters(filters: Mapping[str, Any] | None) -> dict[str, list[str]] | None:
-    """``{"dangling": True, "label": "a=b"}`` → ``{"dangling": ["true"], "label": ["a=b"]}``, the Engine API's form."""
+    """`filters` in the Engine API's form: ``{"dangling": True, "label": "a"}`` → ``{"dangling": ["true"], "label": ["a"]}``."""
     if not filters:
         return None
     result = {}
@@ -193,7 +202,10 @@ def filters(filters: Mapping[str, Any] | None) -> dict[str, list[str]] | None:
 
 
 def timestamp(name: str, moment: datetime | int | float | None) -> float | None:
-    """Seconds since the epoch, for ``since`` and ``until`` of logs. Raises InvalidArgument for anything else or negative."""
+    """`moment`, a datetime or seconds since the epoch, as seconds, for ``since`` and ``until`` of logs (`name`).
+
+    Raises InvalidArgument for anything else or negative.
+    """
     if moment is None:
         return None
     from datetime import datetime  # here, because it is 1 ms
@@ -207,7 +219,7 @@ def timestamp(name: str, moment: datetime | int | float | None) -> float | None:
 
 
 def repository_tag(name: str) -> tuple[str, str | None]:
-    """``"host:5000/a/b:tag"`` → ``("host:5000/a/b", "tag")``; a digest counts as a tag; no tag is None."""
+    """`name` taken apart: ``"host:5000/a/b:tag"`` → ``("host:5000/a/b", "tag")``; a digest counts as a tag; no tag is None."""
     repository, at, digest = name.rpartition("@")
     if at:
         return repository, digest

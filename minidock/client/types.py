@@ -50,11 +50,11 @@ class LogConfig(dict[str, Any]):
         return self["Config"]  # type: ignore[no-any-return]
 
     def set_config_value(self, key: str, value: Any) -> None:
-        """Set one option."""
+        """Set the option `key` to `value`."""
         self.config[key] = value
 
     def unset_config(self, key: str) -> None:
-        """Take one option away, if it is there."""
+        """Take the option `key` away, if it is there."""
         self.config.pop(key, None)
 
 
@@ -170,7 +170,7 @@ class Mount(dict[str, Any]):
 
     @classmethod
     def parse_mount_string(cls, string: str) -> Mount:
-        """``"SOURCE:TARGET[:ro]"``, or a lone ``"TARGET"``."""
+        """`string` is ``"SOURCE:TARGET[:ro]"``, or a lone ``"TARGET"``. Raises InvalidArgument for more parts."""
         parts = string.split(":")
         if len(parts) > 3:
             raise InvalidArgument(f'Invalid mount format "{string}"')

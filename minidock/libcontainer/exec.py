@@ -10,7 +10,7 @@
     back into our own                                     joins the other cgroups (v1)
                                                           setns(pidfd, all that differ): its root, its users, its network
     ready() <──────────────────────────── "ready" ─────── streams, who it is, where it is; waits
-    go() ── GO ─────────────────────────────────────────> capabilities, seccomp, execve
+    tell(GO) ── GO ─────────────────────────────────────> seccomp, capabilities, execve
 
 The child is not dumpable before it enters, so that nobody inside can reach through /proc/PID into our descriptors.
 """

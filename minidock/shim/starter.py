@@ -6,7 +6,7 @@ containerd's shim.
     zygote ── fork ──> shim ── fork ──> starter                                        init
                         │ waits          │ reads the request; log, pipes, socket
                         │                │ clone3(CLONE_PARENT: the shim's child) ─────> sets itself up
-                        │                │ created … go ───────────────────────────────> user, seccomp, capabilities
+                        │                │ go (after "created", if a network is due) ──> seccomp, user, capabilities
                         │<── descriptors (SCM_RIGHTS) ──┤
                         │                × ends                                         execve
                         │ run.json, "started"
@@ -31,9 +31,9 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from minidock import errors
-from minidock.libcontainer import cgroups, config, decode, rootfs, sync
+from minidock.libcontainer import cgroups, config, decode, devices, rootfs, sync
 from minidock.libcontainer.birth import InitProcess
-from minidock.libcontainer.cgroups import devices
+from minidock.libcontainer.cgroups import devices as cgroup_devices
 from minidock.libcontainer.container import Stdio, create
 from minidock.libcontainer.exec import create_exec
 from minidock.linux import process, trace
@@ -219,7 +219,7 @@ def rehearse() -> None:
     container, *_ = [decode.from_json(type(sample), decode.to_json(sample)) for sample in samples]
     assert isinstance(container, config.Config)
     rootfs.plan(container, cgroups.manager("/").paths())
-    devices.program(devices.DEFAULT)  # `cgroups.v2` imports that module late
+    cgroup_devices.program(devices.RULES)  # `cgroups.v2` imports that module late
     json.dumps({"run": 1, "at": timestamp(), "boot": _boot_id(), "start": process.start_time(os.getpid())})
 
 

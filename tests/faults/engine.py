@@ -17,7 +17,7 @@ LINKS = "tests/unit/test_linkgraph.py"
 
 FAULTS = (
     Fault(
-        "daemon/request/defaults.py",
+        "libcontainer/devices.py",
         'DeviceRule(True, "b", access="m")',
         'DeviceRule(True, "b", access="rm")',
         DEFAULTS,

@@ -127,7 +127,7 @@ FAULTS = (
         "linux/netlink.py",
         "                if error:\n",
         "                if error > 0:\n",
-        "tests/linux/networkdriver/test_bridge.py",
+        "tests/linux/networkdriver/test_rules.py",
         "the kernel's refusals of links and addresses are taken for success",
     ),
     Fault(

@@ -21,7 +21,7 @@ FAULTS = (
         "shim/jsonlog.py",
         "                os.ftruncate(self._fd, self._size)\n",
         "                pass\n",
-        f"{SHIM}::test_no_room_for_the_log_is_not_the_containers_trouble",
+        LOG,
         "after a full disk the log holds half an entry, and logs fails",
     ),
     Fault(

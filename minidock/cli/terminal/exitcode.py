@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidock.errors import SystemFault
 
+if TYPE_CHECKING:
+    from minidock.client.api import APIClient
 
-def promise(api: Any, id: str, *, removed: bool) -> Callable[[], int]:
+
+def promise(api: APIClient, id: str, *, removed: bool) -> Callable[[], int]:
     """A function that blocks until the container has ended (`removed`: until it is gone) and returns its exit code."""
     if not removed:
         return lambda: int(api.wait(id)["StatusCode"])

@@ -11,7 +11,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidock.cli.grammar.command import UsageError
 from minidock.cli.grammar.flags import Parsed
@@ -21,6 +21,9 @@ from minidock.cli.terminal.pump import Pump
 from minidock.cli.terminal.signals import FORWARDED, GIVE_UP_AFTER, Proxy
 
 DETACHED = "read escape sequence"
+
+if TYPE_CHECKING:
+    from minidock.client.api import APIClient
 
 
 class Session:
@@ -45,7 +48,7 @@ class Session:
         self._interrupts = 0
 
     @classmethod
-    def with_container(cls, api: Any, id: Callable[[], str], parsed: Parsed, *, tty: bool, stdin: bool) -> Session:
+    def with_container(cls, api: APIClient, id: Callable[[], str], parsed: Parsed, *, tty: bool, stdin: bool) -> Session:
         """A session with a container's own process. `id` gives the container's (`run` knows it late); `parsed` has the flags
         detach-keys and sig-proxy."""
         return cls(
@@ -56,7 +59,7 @@ class Session:
             detach_keys=parsed["detach-keys"],
         )
 
-    def attach(self, api: Any, id: str, *, stdout: bool = True, stderr: bool = True) -> Any:
+    def attach(self, api: APIClient, id: str, *, stdout: bool = True, stderr: bool = True) -> Any:
         """The stream of a container, before it is started or while it runs."""
         wanted = {"stdin": int(self.stdin), "stdout": int(stdout), "stderr": int(stderr)}
         return api.attach_socket(id, {**wanted, "stream": 1, "detachKeys": self._detach_keys})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from minidock.errors import NullResource
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
+    from minidock.daemon.request.wire import ConfigRequest, HostConfig, NetworkingConfig
 
 API_VERSION = "1.41"
 # A container, image or exec: its name, its id, or a dict with an "Id" such as create_container returns.
@@ -32,6 +33,21 @@ def as_json(body: Mapping[str, Any] | None) -> dict[str, Any]:
     """
     plain: dict[str, Any] = json.loads(json.dumps(body or {}))
     return {key: value for key, value in plain.items() if value is not None}
+
+
+class CreateBody(NamedTuple):
+    """The three parts of the body of ``POST /containers/create``, as the engine takes them."""
+
+    config: ConfigRequest
+    host_config: HostConfig
+    networking: NetworkingConfig | None
+
+
+def create_body(config: Mapping[str, Any]) -> CreateBody:
+    """`config` (with HostConfig and NetworkingConfig in it) taken apart. Whether its values are right, the engine finds out."""
+    body = as_json(config)
+    host_config, networking = as_json(body.pop("HostConfig", {})), body.pop("NetworkingConfig", None)
+    return CreateBody(cast("ConfigRequest", body), cast("HostConfig", host_config), cast("NetworkingConfig | None", networking))
 
 
 class ApiBase:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from minidock import daemon
 from minidock.client import convert, streams
-from minidock.client.api.base import API_VERSION, ApiBase, Resource, as_json, resource_id
+from minidock.client.api.base import API_VERSION, ApiBase, Resource, as_json, create_body, resource_id
 from minidock.client.streams import CancellableStream
 from minidock.errors import DeprecatedMethod, InvalidArgument, NotModified, NotSupported
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import socket
     from datetime import datetime
 
+    from minidock.client.options import HostOptions
     from minidock.client.types import ContainerConfig, EndpointConfig, HostConfig, NetworkingConfig
+    from minidock.daemon.request import wire
 
 STOP_TIMEOUT = 10
 
@@ -61,7 +63,7 @@ class ContainerApi(ApiBase):
         runtime: str | None = None,
         use_config_proxy: bool = True,
         platform: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> wire.CreateResponse:
         """Make a container, not started: ``{"Id": …, "Warnings": […]}``.
 
         The arguments are docker-py's; `host_config` comes from `create_host_config`. `use_config_proxy` has no effect: proxy
@@ -82,13 +84,15 @@ class ContainerApi(ApiBase):
 
     def create_container_from_config(
         self, config: Mapping[str, Any], name: str | None = None, platform: str | None = None
-    ) -> dict[str, Any]:
-        """Make a container from an Engine API body (`config` has HostConfig and NetworkingConfig in it)."""
-        body = as_json(config)
-        host_config, networking = body.pop("HostConfig", {}), body.pop("NetworkingConfig", None)
+    ) -> wire.CreateResponse:
+        """Make a container from an Engine API body (`config` has HostConfig and NetworkingConfig in it), by that `name`.
+
+        `platform`: see `check_platform`.
+        """
+        body = create_body(config)
         if platform:
             self.check_platform(platform)
-        return daemon.create(self.engine, body, as_json(host_config), name, networking)
+        return daemon.create(self.engine, body.config, body.host_config, name, body.networking)
 
     def check_platform(self, platform: str) -> None:
         """Raises NotSupported unless `platform` ("linux", "linux/amd64", …) is this machine's."""
@@ -97,8 +101,11 @@ class ContainerApi(ApiBase):
         if system != running["Os"] or machine.partition("/")[0] not in ("", running["Arch"]):
             raise NotSupported(f"platform {platform}: this engine runs {running['Os']}/{running['Arch']} only")
 
-    def create_host_config(self, **kwargs: Any) -> HostConfig:
-        """The HostConfig from docker-py's keywords: see `minidock.client.types.HOST_CONFIG` for all of them."""
+    def create_host_config(self, **kwargs: Unpack[HostOptions]) -> HostConfig:
+        """The HostConfig from docker-py's keywords: see `minidock.client.options.HostOptions` for all of them.
+
+        Raises TypeError for another keyword.
+        """
         from minidock.client.types import HostConfig
 
         if "version" in kwargs:
@@ -120,7 +127,8 @@ class ContainerApi(ApiBase):
     # --- its life
 
     def start(self, container: Resource, *args: Any, **kwargs: Any) -> None:
-        """Start it; nothing happens if it runs. Raises StartError and its children when the command cannot be started."""
+        """Start `container`; nothing happens if it runs. Raises StartError and its children when the command cannot be started,
+        DeprecatedMethod for any other argument."""
         if args or kwargs:
             raise DeprecatedMethod(
                 "Providing configuration in the start() method is no longer supported. "
@@ -135,19 +143,19 @@ class ContainerApi(ApiBase):
             daemon.stop(self.engine, resource_id(container), timeout)
 
     def restart(self, container: Resource, timeout: int | None = STOP_TIMEOUT) -> None:
-        """Stop (if it runs), then start."""
+        """Stop `container` (if it runs; `timeout` as in `stop`), then start it."""
         daemon.restart(self.engine, resource_id(container), timeout)
 
     def kill(self, container: Resource, signal: str | int | None = None) -> None:
-        """Send a signal (a name or a number; default SIGKILL) to its first process."""
+        """Send a signal (a name or a number; default SIGKILL) to the container's first process."""
         daemon.kill(self.engine, resource_id(container), "SIGKILL" if signal is None else str(signal))
 
     def pause(self, container: Resource) -> None:
-        """Freeze all its processes."""
+        """Freeze all processes of `container`."""
         daemon.pause(self.engine, resource_id(container))
 
     def unpause(self, container: Resource) -> None:
-        """Let them go on."""
+        """Let the processes of `container` go on."""
         daemon.unpause(self.engine, resource_id(container))
 
     def wait(self, container: Resource, timeout: float | None = None, condition: str | None = None) -> dict[str, Any]:
@@ -155,13 +163,13 @@ class ContainerApi(ApiBase):
         return daemon.wait(self.engine, resource_id(container), condition or "not-running", timeout)
 
     def remove_container(self, container: Resource, v: bool = False, link: bool = False, force: bool = False) -> None:
-        """Remove it; `force` kills it first, `v` takes its anonymous volumes along."""
+        """Remove `container`; `force` kills it first, `v` takes its anonymous volumes along. Raises NotSupported for `link`."""
         if link:
             raise NotSupported("link=True: removing a link between containers is not supported")
         daemon.rm(self.engine, resource_id(container), force=force, volumes=v)
 
     def rename(self, container: Resource, name: str) -> None:
-        """Give it another name."""
+        """Give `container` another name."""
         daemon.rename(self.engine, resource_id(container), name)
 
     def update_container(
@@ -179,7 +187,7 @@ class ContainerApi(ApiBase):
         kernel_memory: int | str | None = None,
         restart_policy: Mapping[str, Any] | None = None,
         **more: Any,
-    ) -> dict[str, Any]:
+    ) -> wire.UpdateResponse:
         """Change limits of a container, at once if it runs: ``{"Warnings": […]}``. What is not given, or 0, stays.
 
         Names and units as in `create_host_config`; `more` is what docker-py has no keyword for, see `minidock.client.updates`.
@@ -195,9 +203,9 @@ class ContainerApi(ApiBase):
         }  # fmt: skip
         return self.update_container_from_config(container, updates.body(given))
 
-    def update_container_from_config(self, container: Resource, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """`update_container` with the Engine API's own names (``POST /containers/{id}/update``)."""
-        return daemon.update(self.engine, resource_id(container), as_json(changes))
+    def update_container_from_config(self, container: Resource, changes: Mapping[str, Any]) -> wire.UpdateResponse:
+        """`update_container` with the Engine API's own names: `changes` is the body of ``POST /containers/{id}/update``."""
+        return daemon.update(self.engine, resource_id(container), cast("wire.UpdateConfig", as_json(changes)))
 
     # --- looking at it
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from minidock import daemon
 from minidock.client import convert, streams
 from minidock.client.api.base import ApiBase, Resource, as_json, resource_id
 from minidock.client.streams import CancellableStream
+
+if TYPE_CHECKING:
+    from minidock.daemon.request.wire import ExecConfig, IdResponse
 
 
 class ExecApi(ApiBase):
@@ -26,7 +29,7 @@ class ExecApi(ApiBase):
         environment: Any = None,
         workdir: str | None = None,
         detach_keys: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> IdResponse:
         """Prepare a command to run in the container: ``{"Id": …}`` for `exec_start`."""
         config = {
             "User": user,
@@ -40,7 +43,7 @@ class ExecApi(ApiBase):
             "WorkingDir": workdir,
             "DetachKeys": detach_keys or None,
         }
-        return daemon.exec_create(self.engine, resource_id(container), as_json(config))
+        return daemon.exec_create(self.engine, resource_id(container), cast("ExecConfig", as_json(config)))
 
     def exec_start(
         self,

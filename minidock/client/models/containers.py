@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket as sockets
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Unpack, overload
 
 from minidock.client.models.resource import Collection, Model
 from minidock.client.notyet import NotYet
@@ -12,6 +12,8 @@ from minidock.errors import MinidockError, NotFound
 
 if TYPE_CHECKING:
     from minidock.client.models.images import Image
+    from minidock.client.options import CreateOptions, RunOptions
+    from minidock.daemon.request.wire import UpdateResponse
 
 
 class ExecResult(NamedTuple):
@@ -119,7 +121,7 @@ class Container(Model, NotYet):
         return self.client.api.export(self.id, chunk_size)
 
     def kill(self, signal: str | int | None = None) -> None:
-        """`APIClient.kill`."""
+        """`APIClient.kill`: send it a `signal`."""
         self.client.api.kill(self.id, signal=signal)
 
     def logs(self, **kwargs: Any) -> Any:
@@ -135,11 +137,11 @@ class Container(Model, NotYet):
         self.client.api.remove_container(self.id, **kwargs)
 
     def rename(self, name: str) -> None:
-        """`APIClient.rename`."""
+        """`APIClient.rename`: give it another `name`."""
         self.client.api.rename(self.id, name)
 
     def resize(self, height: int, width: int) -> None:
-        """`APIClient.resize`."""
+        """`APIClient.resize`: `height` and `width` of its terminal, in characters."""
         self.client.api.resize(self.id, height, width)
 
     def restart(self, **kwargs: Any) -> None:
@@ -166,7 +168,7 @@ class Container(Model, NotYet):
         """`APIClient.unpause`."""
         self.client.api.unpause(self.id)
 
-    def update(self, **kwargs: Any) -> dict[str, Any]:
+    def update(self, **kwargs: Any) -> UpdateResponse:
         """`APIClient.update_container`."""
         return self.client.api.update_container(self.id, **kwargs)
 
@@ -180,6 +182,45 @@ class ContainerCollection(Collection[Container]):
 
     model = Container
 
+    @overload
+    def run(
+        self,
+        image: str | Image,
+        command: str | list[str] | None = None,
+        stdout: bool = True,
+        stderr: bool = False,
+        remove: bool = False,
+        *,
+        detach: Literal[True],
+        stream: bool = False,
+        **kwargs: Unpack[RunOptions],
+    ) -> Container: ...
+    @overload
+    def run(
+        self,
+        image: str | Image,
+        command: str | list[str] | None = None,
+        stdout: bool = True,
+        stderr: bool = False,
+        remove: bool = False,
+        *,
+        detach: Literal[False] = False,
+        stream: Literal[True],
+        **kwargs: Unpack[RunOptions],
+    ) -> Iterator[bytes]: ...
+    @overload
+    def run(
+        self,
+        image: str | Image,
+        command: str | list[str] | None = None,
+        stdout: bool = True,
+        stderr: bool = False,
+        remove: bool = False,
+        *,
+        detach: bool = False,
+        stream: bool = False,
+        **kwargs: Unpack[RunOptions],
+    ) -> Any: ...
     def run(
         self,
         image: str | Image,
@@ -201,7 +242,7 @@ class ContainerCollection(Collection[Container]):
 
         return run.run(self, image, command, stdout, stderr, remove, kwargs)
 
-    def create(self, image: str | Image, command: str | list[str] | None = None, **kwargs: Any) -> Container:
+    def create(self, image: str | Image, command: str | list[str] | None = None, **kwargs: Unpack[CreateOptions]) -> Container:
         """Make a container without starting it. Takes `run`'s keywords: those of `APIClient.create_container` and of
         `create_host_config` together, with ``ports``, ``volumes`` and ``network`` in docker-py's forms."""
         from minidock.client.models import run
@@ -210,7 +251,7 @@ class ContainerCollection(Collection[Container]):
         return self.get(self.client.api.create_container(**config)["Id"])
 
     def get(self, container_id: str) -> Container:
-        """The container with this name or id. Raises ContainerNotFound."""
+        """The container with this name or id, `container_id`. Raises ContainerNotFound."""
         return self.prepare_model(self.client.api.inspect_container(container_id))
 
     def list(
@@ -238,5 +279,5 @@ class ContainerCollection(Collection[Container]):
         return containers
 
     def prune(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Remove all that are stopped."""
+        """Remove all that are stopped; `filters`: until, label."""
         return self.client.api.prune_containers(filters=filters)

@@ -13,12 +13,12 @@ output is the same whether it comes from the log afterwards (third way) or was c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from minidock import daemon
 from minidock.client import convert
-from minidock.client.api.base import as_json
+from minidock.client.api.base import create_body
 from minidock.client.streams import STDERR, STDOUT
 from minidock.client.types import GONE, HOST_CONFIG, HostConfig, NetworkingConfig
 from minidock.errors import ContainerError
@@ -88,13 +88,12 @@ def _run_and_remove(
     arguments.pop("use_config_proxy", None)
     if platform:
         api.check_platform(platform)
-    body = as_json(api.create_container_config(**arguments))
-    host_config, networking = as_json(body.pop("HostConfig")), body.pop("NetworkingConfig", None)
-    result = daemon.run(api.engine, body, host_config, name, networking)
+    body = create_body(api.create_container_config(**arguments))
+    result = daemon.run(api.engine, body.config, body.host_config, name, body.networking)
     if result.exit_code != 0:
         errors = None if kwargs.get("auto_remove") else result.stderr
-        raise ContainerError(_removed(containers, result.id, body), result.exit_code, command, image, errors)
-    if host_config.get("LogConfig", {}).get("Type") not in READABLE_LOGS:
+        raise ContainerError(_removed(containers, result.id, body.config), result.exit_code, command, image, errors)
+    if body.host_config.get("LogConfig", {}).get("Type") not in READABLE_LOGS:
         return None
     wanted = tuple(number for number, want in ((STDOUT, stdout), (STDERR, stderr)) if want)
     if stream:
@@ -102,7 +101,7 @@ def _run_and_remove(
     return b"".join(data for number, data in result.frames if number in wanted)
 
 
-def _removed(containers: ContainerCollection, id: str, body: dict[str, Any]) -> Container:
+def _removed(containers: ContainerCollection, id: str, body: Mapping[str, object]) -> Container:
     """The model of a container that is gone: what was asked for is all that is left to see."""
     attrs = {"Id": id, "Config": body, "Image": None, "State": {"Status": "removing"}}
     return containers.prepare_model(attrs)

@@ -17,35 +17,45 @@ import json
 import os
 import posixpath
 import stat
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, cast
 
 from minidock.daemon.base import timestamps
 from minidock.daemon.base.rmtree import remove_tree
 from minidock.daemon.base.verb import verb
 from minidock.daemon.record import cgroup_parent, names, network, removal, volumes
 from minidock.daemon.record.container import same_file
-from minidock.daemon.request import mounts, remap, unmarshal, validate
-from minidock.daemon.request.defaults import SHM_SIZE
-from minidock.daemon.request.merge import merge
+from minidock.daemon.request import mounts, remap
+from minidock.daemon.request.parse import parse
 from minidock.errors import InvalidParameter
 from minidock.execdriver import cgroups
 from minidock.linux import files, trace
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
+    from minidock.daemon.request.validate import Request
+    from minidock.daemon.request.wire import (
+        ConfigRequest,
+        ContainerConfig,
+        CreateResponse,
+        HostConfig,
+        IPAMConfig,
+        NetworkingConfig,
+        Record,
+    )
     from minidock.graph.store import Image
 
 
 @verb
 def create(
     engine: Engine,
-    config: dict[str, Any],
-    host_config: dict[str, Any] | None = None,
+    config: ConfigRequest,
+    host_config: HostConfig | None = None,
     name: str | None = None,
-    networking_config: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+    networking_config: NetworkingConfig | None = None,
+) -> CreateResponse:
     """Make a container from the Engine API's ``Config`` and ``HostConfig``; returns ``{"Id", "Warnings"}``.
 
     `networking_config` is ``{"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address"}}}}``. Raises InvalidParameter,
@@ -53,68 +63,52 @@ def create(
     """
     name = names.validate(name) if name else None
     image = engine.images.get(config.get("Image") or "")
-    merged = merge(config, image.config.get("config") or image.config.get("Config") or {})
-    merged["Image"] = config["Image"]
-    host = complete(dict(host_config or {}))
-    warnings = validate.validate(merged, host, bool(engine.userns_remap))
-    cgroup_parent.check(engine.paths, host.get("CgroupParent") or "")
-    resolve_joined(engine, host)
-    engine.networks.driver(network.mode_name(merged, host))
-    id = os.urandom(32).hex()
-    record = new_record(engine, id, merged, host, image)
-    record["Network"] = wanted_address(host, networking_config)
+    image_config = cast("ConfigRequest", image.config.get("config") or image.config.get("Config") or {})
+    request = parse(config, host_config or {}, image_config, bool(engine.userns_remap))
+    cgroup_parent.check(engine.paths, request.host_config.get("CgroupParent") or "")
+    request = request._replace(host_config=resolve_joined(engine, request.host_config))
+    engine.networks.driver(network.mode_name(request.config, request.host_config))
+    record = new_record(engine, request, image)
+    record["Network"] = wanted_address(request.host_config, networking_config)
     with engine.images.lock():  # nobody deletes the image before the container is there to need it
         engine.images.get(image.id)
-        make(engine, record, name, image, mounts.mount_points(merged, host))
-    return {"Id": id, "Warnings": warnings}
+        make(engine, record, name, image, request.mounts)
+    return {"Id": record["ID"], "Warnings": [*request.warnings]}
 
 
-def complete(host_config: dict[str, Any]) -> dict[str, Any]:
-    """HostConfig with docker's defaults where the request says nothing. Raises InvalidParameter for what is no number."""
-    unmarshal.check(host_config)
-    host_config["NetworkMode"] = host_config.get("NetworkMode") or "default"
-    host_config["ShmSize"] = host_config.get("ShmSize") or SHM_SIZE
-    policy = host_config.get("RestartPolicy") or {}
-    host_config["RestartPolicy"] = {
-        "Name": policy.get("Name") or "no",
-        "MaximumRetryCount": policy.get("MaximumRetryCount") or 0,
-    }
-    log = host_config.get("LogConfig") or {}
-    host_config["LogConfig"] = {"Type": log.get("Type") or "json-file", "Config": log.get("Config") or {}}
-    host_config["IpcMode"] = host_config.get("IpcMode") or "private"
-    if host_config.get("Memory") and not host_config.get("MemorySwap"):
-        host_config["MemorySwap"] = min(2 * host_config["Memory"], (1 << 63) - 1)
-    return host_config
-
-
-def resolve_joined(engine: Engine, host_config: dict[str, Any]) -> None:
-    """Turn ``container:NAME`` into ``container:ID``, so that a rename changes nothing. Raises ContainerNotFound."""
+def resolve_joined(engine: Engine, host_config: HostConfig) -> HostConfig:
+    """``container:ID`` for ``container:NAME``, so that a rename changes nothing. Raises ContainerNotFound, InvalidParameter."""
+    resolved = host_config.copy()
+    key: Literal["NetworkMode", "IpcMode", "PidMode"]
     for key in ("NetworkMode", "IpcMode", "PidMode"):
-        kind, _, ref = str(host_config.get(key) or "").partition(":")
+        kind, _, ref = (host_config.get(key) or "").partition(":")
         if kind == "container":
             other = names.lookup(engine, ref)
             if key == "IpcMode" and other.host_config.get("IpcMode") not in ("shareable", "host"):
                 hint = "(hint: use IpcMode:shareable for the donor container)"
                 raise InvalidParameter(f"can't join IPC of container {other.id}: non-shareable IPC {hint}")
-            host_config[key] = f"container:{other.id}"
+            resolved[key] = f"container:{other.id}"
+    return resolved
 
 
-def wanted_address(host_config: dict[str, Any], networking_config: dict[str, Any] | None) -> dict[str, Any]:
-    """``--ip``: the IPAMConfig of the endpoint."""
-    endpoints = (networking_config or {}).get("EndpointsConfig") or {}
+def wanted_address(host_config: HostConfig, networking_config: NetworkingConfig | None) -> IPAMConfig:
+    """``--ip``: the IPAMConfig of the endpoint. Raises InvalidParameter where the network gives no such address."""
+    endpoints = networking_config.get("EndpointsConfig") or {} if networking_config else {}
     mode = host_config["NetworkMode"]
     for name, endpoint in endpoints.items():
         if network.plain(name) != network.plain(mode):
             raise InvalidParameter(f"conflicting options: cannot attach to network {name} with network mode {mode}")
-        wanted = dict((endpoint or {}).get("IPAMConfig") or {})
+        wanted: IPAMConfig = (endpoint.get("IPAMConfig") if endpoint else None) or {}
         if wanted.get("IPv4Address"):
             network.check_address(mode, wanted["IPv4Address"])
         return wanted
     return {}
 
 
-def new_record(engine: Engine, id: str, config: dict[str, Any], host_config: dict[str, Any], image: Image) -> dict[str, Any]:
-    """What config.json will hold."""
+def new_record(engine: Engine, request: Request, image: Image) -> Record:
+    """What config.json will hold, for a container with an id of its own."""
+    id = os.urandom(32).hex()
+    config, host_config = request.config.copy(), request.host_config
     if not config["Hostname"]:
         shares = host_config.get("UTSMode") == "host" or host_config["NetworkMode"] == "host"
         config["Hostname"] = os.uname().nodename if shares else id[:12]
@@ -133,8 +127,11 @@ def new_record(engine: Engine, id: str, config: dict[str, Any], host_config: dic
     }
 
 
-def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image, points: list[mounts.MountPoint]) -> None:
-    """Make the container on disk. On a fault all of it is taken back, last thing first."""
+def make(engine: Engine, record: Record, name: str | None, image: Image, asked: Sequence[mounts.MountPoint]) -> None:
+    """Make the container on disk, by the `name` it is to have (None: a random one), with the mounts `asked` for.
+
+    On a fault all of it is taken back, last thing first.
+    """
     id: str = record["ID"]
     half, whole = engine.paths.tmp / id, engine.paths.container(id)
     owner = root_owner(engine, record["HostConfig"])
@@ -148,7 +145,7 @@ def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image,
         undo.callback(engine.layers.remove, id)
         engine.layers.create(id, engine.images.top_layer(image), owner=owner)
         working_directory(engine, id, record["Config"])
-        points = [volumes.resolve(engine, point) for point in points]
+        points = [volumes.resolve(engine, point) for point in asked]
         record["MountPoints"] = [point.record() for point in points]
         write_record(half, record)  # before the volumes, so that it can tell which they are if we are killed
         for point in points:
@@ -158,8 +155,8 @@ def make(engine: Engine, record: dict[str, Any], name: str | None, image: Image,
         undo.pop_all()
 
 
-def working_directory(engine: Engine, id: str, config: dict[str, Any]) -> None:
-    """Spell the working directory plainly, and look whether it is one: one that is missing is made at the start.
+def working_directory(engine: Engine, id: str, config: ContainerConfig) -> None:
+    """Spell the working directory in `config` plainly, and look whether it is one: one that is missing is made at the start.
 
     As docker, looks at the image without the volumes, with all links followed inside its root. Raises InvalidParameter.
     """
@@ -185,7 +182,10 @@ def working_directory(engine: Engine, id: str, config: dict[str, Any]) -> None:
 
 
 def claim(half: Path, lock: ExitStack) -> None:
-    """Make ``tmp/<id>`` and hold its lock. An engine that found the folder before it was locked may have swept it away."""
+    """Make `half` (``tmp/<id>``) and hold its lock, in `lock`.
+
+    An engine that found the folder before it was locked may have swept it away.
+    """
     while True:
         with trace.step("mkdir", half):
             half.mkdir(mode=0o700, exist_ok=True)
@@ -199,7 +199,7 @@ def claim(half: Path, lock: ExitStack) -> None:
             continue
 
 
-def root_owner(engine: Engine, host_config: dict[str, Any]) -> tuple[int, int]:
+def root_owner(engine: Engine, host_config: HostConfig) -> tuple[int, int]:
     """The host's uid and gid of the container's root."""
     if not remapped(engine, host_config):
         return (0, 0)
@@ -207,14 +207,14 @@ def root_owner(engine: Engine, host_config: dict[str, Any]) -> tuple[int, int]:
     return uid_map[0].host, gid_map[0].host
 
 
-def remapped(engine: Engine, host_config: dict[str, Any]) -> bool:
+def remapped(engine: Engine, host_config: HostConfig) -> bool:
     """Whether the container gets a user namespace of its own."""
     mode = host_config.get("UsernsMode") or ""
     return mode == "remap" or bool(engine.userns_remap and mode != "host")
 
 
-def write_record(directory: Path, record: dict[str, Any]) -> None:
-    """The first config.json: the folder is not yet in its place, so only the disk has to be waited for, if at all."""
+def write_record(directory: Path, record: Record) -> None:
+    """The first config.json, in `directory`: that is not yet in its place, so only the disk has to be waited for, if at all."""
     path = directory / "config.json"
     with trace.step("write", path), open(path, "w") as f:
         json.dump(record, f, separators=(",", ":"))

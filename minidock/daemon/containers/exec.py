@@ -23,10 +23,12 @@ from minidock.linux import files
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
+    from minidock.daemon.request.wire import ExecConfig as AskedExec
+    from minidock.daemon.request.wire import IdResponse
 
 
 @verb
-def exec_create(engine: Engine, ref: str, exec_config: dict[str, Any]) -> dict[str, Any]:
+def exec_create(engine: Engine, ref: str, exec_config: AskedExec) -> IdResponse:
     """Check an Engine API ``ExecConfig`` (Cmd, Env, User, WorkingDir, Tty, Privileged, AttachStdin, …); returns ``{"Id"}``.
 
     Raises ContainerNotFound, Conflict (it does not run, or is paused), InvalidParameter.
@@ -47,7 +49,7 @@ def exec_create(engine: Engine, ref: str, exec_config: dict[str, Any]) -> dict[s
         parse_keys(exec_config["DetachKeys"])
     container = lookup(engine, ref)
     state = runs(container)
-    exec = Exec(os.urandom(32).hex(), container.id, state.run, dict(exec_config))
+    exec = Exec(os.urandom(32).hex(), container.id, state.run, exec_config)
     execs.save(engine, exec)
     execs.forget_ended(engine)
     return {"Id": exec.id}
@@ -119,7 +121,7 @@ def configure(engine: Engine, container: Container, state: State, exec: Exec) ->
     limits = host_config.get("Ulimits") or ()
     process = Process(
         args=tuple(asked["Cmd"]),
-        env=spec.environment({**config, "Tty": asked.get("Tty")}, asked.get("Env") or []),
+        env=spec.environment({**config, "Tty": bool(asked.get("Tty"))}, asked.get("Env") or []),
         cwd=asked.get("WorkingDir") or config.get("WorkingDir") or "/",
         user=asked.get("User") or config.get("User") or "",
         groups=tuple(str(group) for group in host_config.get("GroupAdd") or ()),

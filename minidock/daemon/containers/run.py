@@ -12,7 +12,7 @@ import socket
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from minidock.daemon.base.verb import verb
 from minidock.daemon.containers.create import create
@@ -21,6 +21,7 @@ from minidock.execdriver.shims import STDERR, STDOUT, unframe
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
+    from minidock.daemon.request.wire import ConfigRequest, HostConfig, NetworkingConfig
 
 _HEADER = 8
 
@@ -49,10 +50,10 @@ class RunResult:
 @verb
 def run(
     engine: Engine,
-    config: dict[str, Any],
-    host_config: dict[str, Any] | None = None,
+    config: ConfigRequest,
+    host_config: HostConfig | None = None,
     name: str | None = None,
-    networking_config: dict[str, Any] | None = None,
+    networking_config: NetworkingConfig | None = None,
     *,
     stdin: bytes = b"",
     timeout: float | None = None,

@@ -14,7 +14,7 @@ All of it under the container's lock: of two updates at once, one comes after th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from minidock.daemon.base.verb import verb
 from minidock.daemon.exits import due
@@ -26,12 +26,16 @@ from minidock.errors import Conflict, InvalidParameter
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
     from minidock.daemon.record.container import Container
+    from minidock.daemon.request.wire import HostConfig, ThrottleDevice, UpdateConfig, UpdateResponse, WeightDevice
     from minidock.execdriver.cgroups import Hierarchy
+
+    Disk = TypeVar("Disk", WeightDevice, ThrottleDevice)
+_Cpu = Literal["NanoCpus", "CpuPeriod", "CpuQuota"]
 
 
 @verb
-def update(engine: Engine, ref: str, changes: dict[str, Any]) -> dict[str, Any]:
-    """Change a container's limits and restart policy; returns ``{"Warnings": […]}``.
+def update(engine: Engine, ref: str, changes: UpdateConfig) -> UpdateResponse:
+    """Change limits and restart policy of the container `ref`; returns ``{"Warnings": […]}``.
 
     `changes` is the Engine API's body of ``POST /containers/{id}/update``: fields of HostConfig; 0, "" and None leave a value
     as it is, and so does a field that is not there. Raises ContainerNotFound, InvalidParameter, Conflict; SystemFault when
@@ -40,22 +44,22 @@ def update(engine: Engine, ref: str, changes: dict[str, Any]) -> dict[str, Any]:
     from minidock.execdriver.cgroups import hierarchies
 
     trees = hierarchies()
-    asked = {key: changes[key] for key in (*limits.FIELDS, "RestartPolicy") if changes.get(key) is not None}
+    known = {key: value for key, value in changes.items() if key in _CHANGEABLE and value is not None}
+    asked = cast("HostConfig", known)
     validate.restart_policy(asked)
-    warnings = limits.check(asked, trees, update=True)
-    asked = {key: value for key, value in asked.items() if value is not None}
+    judged = limits.check(asked, trees, update=True)
     container = lookup(engine, ref)
     with container.locked():
-        before, after = container.host_config, merge(container, asked)
+        before, after = container.host_config, merge(container, judged.host_config)
         container.record["HostConfig"] = after
         with container.saving():
             apply(container, before, after, trees)
         mark_restarts(engine, container)
         records.note_of(container, "update")
-    return {"Warnings": warnings}
+    return {"Warnings": [*judged.warnings]}
 
 
-def merge(container: Container, asked: dict[str, Any]) -> dict[str, Any]:
+def merge(container: Container, asked: HostConfig) -> HostConfig:
     """The container's HostConfig with what was asked for. Raises Conflict where the old and the new do not go together."""
     old = container.host_config
     policy = asked.get("RestartPolicy") or {}
@@ -65,31 +69,45 @@ def merge(container: Container, asked: dict[str, Any]) -> dict[str, Any]:
         raise refused(container, "Restart policy cannot be updated because AutoRemove is enabled for the container")
     _cpu_conflicts(container, asked)
     _memory_conflict(container, asked)
-    new = {key: value for key, value in asked.items() if key != "RestartPolicy" and (value or key in _ZERO_COUNTS)}
-    for key in limits.DEVICES.keys() & new.keys():  # disk by disk
-        new[key] = [*{entry["Path"]: entry for entry in (*(old.get(key) or ()), *new[key])}.values()]
+    new = cast("HostConfig", {key: value for key, value in asked.items() if _counts(key, value)})
+    if "BlkioWeightDevice" in new:
+        new["BlkioWeightDevice"] = _disk_by_disk(old.get("BlkioWeightDevice"), new["BlkioWeightDevice"])
+    for key in limits.RATES:
+        if key in new:
+            new[key] = _disk_by_disk(old.get(key), new[key])
     if policy:
         new["RestartPolicy"] = {"Name": policy["Name"], "MaximumRetryCount": policy.get("MaximumRetryCount") or 0}
     return {**old, **new}
 
 
+def _counts(key: str, value: object) -> bool:
+    """Whether a field that was sent says something. None is what the machine cannot do."""
+    return key != "RestartPolicy" and (bool(value) or (value is not None and key in _ZERO_COUNTS))
+
+
+def _disk_by_disk(old: list[Disk] | None, new: list[Disk]) -> list[Disk]:
+    return [*{entry["Path"]: entry for entry in (*(old or ()), *new)}.values()]
+
+
+_CHANGEABLE = limits.FIELDS | {"RestartPolicy"}
 _ZERO_COUNTS = ("PidsLimit", "MemorySwappiness")  # pointers in docker's Go: 0 is a value, None is none
 
 
-def _cpu_conflicts(container: Container, asked: dict[str, Any]) -> None:
+def _cpu_conflicts(container: Container, asked: HostConfig) -> None:
     """``--cpus`` is a quota in a period: who has one of them cannot get the other."""
     old = container.host_config
-    for new, had, words in (
+    conflicts: tuple[tuple[_Cpu, _Cpu, str], ...] = (
         ("NanoCpus", "CpuPeriod", "Nano CPUs cannot be updated as CPU Period has already been set"),
         ("NanoCpus", "CpuQuota", "Nano CPUs cannot be updated as CPU Quota has already been set"),
         ("CpuPeriod", "NanoCpus", "CPU Period cannot be updated as NanoCPUs has already been set"),
         ("CpuQuota", "NanoCpus", "CPU Quota cannot be updated as NanoCPUs has already been set"),
-    ):
+    )
+    for new, had, words in conflicts:
         if (asked.get(new) or 0) > 0 and (old.get(had) or 0) > 0:
             raise refused(container, f"Conflicting options: {words}")
 
 
-def _memory_conflict(container: Container, asked: dict[str, Any]) -> None:
+def _memory_conflict(container: Container, asked: HostConfig) -> None:
     """The limits that will hold together: memory at most memory+swap, the reservation at most memory."""
     old = container.host_config
     memory, swap = asked.get("Memory") or 0, asked.get("MemorySwap") or 0
@@ -107,7 +125,7 @@ def _memory_conflict(container: Container, asked: dict[str, Any]) -> None:
 
 
 def refused(container: Container, words: str) -> Conflict:
-    """docker's errCannotUpdate."""
+    """docker's errCannotUpdate, with its `words`."""
     return Conflict(f"Cannot update container {container.id}: {words}")
 
 
@@ -122,10 +140,11 @@ def mark_restarts(engine: Engine, container: Container) -> None:
         mark.unlink(missing_ok=True)
 
 
-def apply(container: Container, before: dict[str, Any], after: dict[str, Any], trees: list[Hierarchy]) -> None:
+def apply(container: Container, before: HostConfig, after: HostConfig, trees: list[Hierarchy]) -> None:
     """Give a running container's cgroup the new limits, or leave it the old ones and raise SystemFault.
 
-    A container between two runs, or one that does not run, gets them at its next start.
+    `before` and `after` are its HostConfig, `trees` the hierarchies. A container between two runs, or one that does not run,
+    gets them at its next start.
     """
     from minidock.execdriver.cgroups import from_host_config, manager
 

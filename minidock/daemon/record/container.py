@@ -27,7 +27,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from minidock.daemon.base import proc
 from minidock.daemon.base.timestamps import ZERO
@@ -37,6 +37,7 @@ from minidock.linux.trace import step
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
+    from minidock.daemon.request.wire import ContainerConfig, HostConfig, Record
 
 KILLED, LOST_IN_REBOOT = 137, 255
 
@@ -85,7 +86,7 @@ class State(NamedTuple):
 class Container:
     """One container of `engine`; `record` is the content of config.json."""
 
-    def __init__(self, engine: Engine, id: str, record: dict[str, Any], directory: Path) -> None:
+    def __init__(self, engine: Engine, id: str, record: Record, directory: Path) -> None:
         self.engine, self.id, self.record, self.directory = engine, id, record, directory
         self.lock = -1  # the lock's descriptor, while it is held
 
@@ -96,20 +97,20 @@ class Container:
     def load(cls, engine: Engine, id: str) -> Container:
         """Read the record. Raises ContainerNotFound."""
         directory = engine.paths.container(id)
-        record = read_json(directory / "config.json")
+        record = read_record(directory)
         if record is None:
             raise ContainerNotFound(id)
         return cls(engine, id, record, directory)
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> ContainerConfig:
         """The Engine API's ``Config``: what the command is."""
-        return self.record["Config"]  # type: ignore[no-any-return]
+        return self.record["Config"]
 
     @property
-    def host_config(self) -> dict[str, Any]:
+    def host_config(self) -> HostConfig:
         """The Engine API's ``HostConfig``: what the machine gives it."""
-        return self.record["HostConfig"]  # type: ignore[no-any-return]
+        return self.record["HostConfig"]
 
     @property
     def name(self) -> str:
@@ -168,7 +169,7 @@ class Container:
                 # Removal renames the folder away: a lock won on the old inode locks nothing.
                 if not same_file(fd, path):
                     raise ContainerNotFound(self.id)
-                record = read_json(self.directory / "config.json")
+                record = read_record(self.directory)
                 if record is None:
                     raise ContainerNotFound(self.id)
                 self.record = record
@@ -198,7 +199,7 @@ class Container:
 
     def refresh(self) -> bool:
         """Read the record again, for whoever looks for long. False if the container is gone."""
-        record = read_json(self.directory / "config.json")
+        record = read_record(self.directory)
         if record is None:
             return False
         self.record = record
@@ -221,8 +222,8 @@ class Container:
             ended = self.exit_json()
             if ended:  # a later start was taken back, and its run.json with it
                 return self._ended(int(ended["run"]), str(ended["finished_at"]), ended)
-            failed = self.record.get("StartError") or {}
-            return State("created", exit_code=failed.get("ExitCode", 0), error=failed.get("Error", ""))
+            failed = self.record.get("StartError")
+            return State("created", exit_code=failed["ExitCode"], error=failed["Error"]) if failed else State("created")
         number, started = int(run["run"]), str(run["started_at"])
         ended = self.exit_json(run)
         if ended and int(ended["run"]) >= number:
@@ -242,9 +243,9 @@ class Container:
 
     def _ended(self, number: int, started: str, ended: dict[str, Any]) -> State:
         status = "restarting" if self._restart_pending(int(ended["code"])) else "exited"
-        failed = self.record.get("StartError") or {}
-        code = failed.get("ExitCode", int(ended["code"]))
-        error = failed.get("Error", str(ended.get("error") or ""))
+        failed = self.record.get("StartError")
+        code = failed["ExitCode"] if failed else int(ended["code"])
+        error = failed["Error"] if failed else str(ended.get("error") or "")
         oom, finished = bool(ended.get("oom_killed")), str(ended["finished_at"])
         return State(status, 0, 0, number, code, error, oom, started, finished)
 
@@ -268,6 +269,11 @@ class Container:
 def _unlink(path: str) -> None:
     with suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def read_record(directory: Path) -> Record | None:
+    """config.json in a container's folder; None if there is none. An engine wrote it: what is in it was checked then."""
+    return cast("Record | None", read_json(directory / "config.json"))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

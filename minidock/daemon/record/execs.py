@@ -29,6 +29,7 @@ from minidock.linux import files, trace
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
+    from minidock.daemon.request.wire import ExecConfig
 
 _ID = re.compile(r"[0-9a-f]{64}")
 REMEMBERED = (
@@ -50,7 +51,7 @@ class Exec(Frozen):
     id: str
     container: str
     run: int
-    config: dict[str, Any]
+    config: ExecConfig
 
     def path(self, engine: Engine, kind: str) -> Path:
         """One of its files: json, sock, run.json or exit.json."""

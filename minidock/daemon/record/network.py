@@ -19,6 +19,7 @@ from minidock.networkdriver.modes import Mode
 if TYPE_CHECKING:
     from minidock.daemon.base.paths import Paths
     from minidock.daemon.engine import Engine
+    from minidock.daemon.request.wire import ContainerConfig, HostConfig
     from minidock.execdriver.config import Mount
     from minidock.linkgraph import LinkGraph
 
@@ -66,7 +67,7 @@ def plain(mode: str) -> str:
     return {"": "bridge", "default": "bridge"}.get(mode, mode).partition(":")[0]
 
 
-def mode_name(config: dict[str, Any], host_config: dict[str, Any]) -> str:
+def mode_name(config: ContainerConfig, host_config: HostConfig) -> str:
     """The ``NetworkMode`` asked for ("none" for the API's NetworkDisabled)."""
     return "none" if config.get("NetworkDisabled") else str(host_config.get("NetworkMode") or "default")
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from minidock.daemon.base.rmtree import remove_tree
 from minidock.daemon.record import cgroup_parent, execs, names, volumes
-from minidock.daemon.record.container import Container, read_json
+from minidock.daemon.record.container import Container, read_record
 from minidock.errors import ContainerNotFound, SystemFault
 from minidock.linux import trace
 
 if TYPE_CHECKING:
     from minidock.daemon.engine import Engine
+    from minidock.daemon.request.wire import Record
 
 
 def remove(engine: Engine, container: Container, *, volumes: bool) -> None:
@@ -54,8 +55,9 @@ def finish(engine: Engine, id: str) -> None:
 def sweep(engine: Engine, id: str) -> None:
     """Free everything that belongs to container `id`, the folder in ``tmp`` last."""
     half = engine.paths.tmp / id
-    record = read_json(half / "config.json") or {}
-    container = Container(engine, id, record, half)
+    record = read_record(half)
+    # One that was killed early wrote no record; what is done here asks for nothing that must be in it.
+    container = Container(engine, id, record or cast("Record", {}), half)
     engine.layers.remove(id)
     begun = not record or engine.paths.run_dir(id).exists()  # a creation that was killed, or a start whose shim was
     if begun and not (half / "exit.json").exists():

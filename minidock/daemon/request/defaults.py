@@ -1,12 +1,11 @@
 """What every container gets unless it says otherwise: docker's defaults, as tables.
 
-Sources: moby ``daemon/pkg/oci/defaults.go`` (mounts, masked and read-only paths, device rules), runc
-``libcontainer/specconv`` (device nodes).
+Sources: moby ``daemon/pkg/oci/defaults.go`` (mounts, masked and read-only paths). Devices: ``libcontainer/devices.py``.
 """
 
 from __future__ import annotations
 
-from minidock.execdriver.config import Device, DeviceRule, Mount
+from minidock.execdriver.config import Mount
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SHM_SIZE = 64 << 20  # bytes
@@ -38,26 +37,6 @@ DEVPTS = Mount("/dev/pts", "devpts", "devpts", ("nosuid", "noexec", "newinstance
 SYSFS = Mount("/sys", "sysfs", "sysfs", (*_NOTHING, "ro"))
 CGROUP = Mount("/sys/fs/cgroup", "cgroup", "cgroup", (*_NOTHING, "ro"))
 MQUEUE = Mount("/dev/mqueue", "mqueue", "mqueue", _NOTHING)
-
-DEVICES = (
-    Device("/dev/null", "c", 1, 3),
-    Device("/dev/zero", "c", 1, 5),
-    Device("/dev/full", "c", 1, 7),
-    Device("/dev/random", "c", 1, 8),
-    Device("/dev/urandom", "c", 1, 9),
-    Device("/dev/tty", "c", 5, 0),
-)
-DEVICE_RULES = (
-    DeviceRule(False),
-    DeviceRule(True, "c", access="m"),
-    DeviceRule(True, "b", access="m"),
-    *(DeviceRule(True, "c", device.major, device.minor) for device in DEVICES),
-    DeviceRule(True, "c", 5, 1),  # console
-    DeviceRule(True, "c", 136, -1),  # pts
-    DeviceRule(True, "c", 5, 2),  # ptmx
-    DeviceRule(True, "c", 10, 200),  # tun
-)
-ALL_DEVICES = (DeviceRule(True),)
 
 # Sysctls that belong to a namespace, and which (runc libcontainer/configs/validate).
 IPC_SYSCTLS = frozenset(

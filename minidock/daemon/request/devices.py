@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from minidock.execdriver.config import Device, DeviceRule
+
+if TYPE_CHECKING:
+    from minidock.daemon.request.wire import HostConfig
 
 # In /dev and no device of the machine (runc libcontainer/devices, GetDevices).
 _SKIPPED = frozenset(("pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"))
 
 
-def asked(host_config: dict[str, Any]) -> tuple[tuple[Device, ...], tuple[DeviceRule, ...]]:
+def asked(host_config: HostConfig) -> tuple[tuple[Device, ...], tuple[DeviceRule, ...]]:
     """(nodes, rules) that the host configuration adds to the defaults. Raises OSError if a device has gone."""
     if host_config.get("Privileged"):
         return tuple(nodes("/dev", "/dev")), ()

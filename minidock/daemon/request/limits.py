@@ -17,11 +17,14 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from minidock.daemon.request import unmarshal
 from minidock.errors import InvalidParameter
 from minidock.execdriver.cgroups import Hierarchy, available_cpuset, hierarchies, present
+
+if TYPE_CHECKING:
+    from minidock.daemon.request.wire import HostConfig, ThrottleDevice
 
 MIN_MEMORY = 6 << 20  # bytes; linuxMinMemory
 MIN_SHARES, MAX_SHARES = 2, 262144  # what the kernel keeps of a written value (kernel/sched/sched.h: MIN_SHARES, MAX_SHARES)
@@ -30,37 +33,34 @@ MIN_NANO_CPUS = 10_000_000  # a hundredth of a CPU: 1 ms in the period of 100 ms
 MIN_WEIGHT, MAX_WEIGHT = 10, 1000
 HIGHEST_NUMBER = 8192  # of a CPU or a memory node that is known to be none, rather than to be no number (pkg/sysinfo)
 
-# HostConfig's field → (the field of Resources that tells whether this machine can do it, the number inside, docker's warning).
+# HostConfig's field → (the field of Resources that tells whether this machine can do it, docker's warning).
 DEVICES = {
     "BlkioWeightDevice": (
         "blkio_weight_device",
-        "Weight",
         "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded.",
     ),
     "BlkioDeviceReadBps": (
         "throttle_read_bps",
-        "Rate",
         "Your kernel does not support BPS Block I/O read limit or the cgroup is not mounted. "
         "Block I/O BPS read limit discarded.",
     ),
     "BlkioDeviceWriteBps": (
         "throttle_write_bps",
-        "Rate",
         "Your kernel does not support BPS Block I/O write limit or the cgroup is not mounted. "
         "Block I/O BPS write limit discarded.",
     ),
     "BlkioDeviceReadIOps": (
         "throttle_read_iops",
-        "Rate",
         "Your kernel does not support IOPS Block read limit or the cgroup is not mounted. Block I/O IOPS read limit discarded.",
     ),
     "BlkioDeviceWriteIOps": (
         "throttle_write_iops",
-        "Rate",
         "Your kernel does not support IOPS Block write limit or the cgroup is not mounted. "
         "Block I/O IOPS write limit discarded.",
     ),
 }
+Rate = Literal["BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps"]
+RATES: tuple[Rate, ...] = ("BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps")
 # Every field of HostConfig that is a resource (moby api/types/container, Resources), but the devices themselves.
 FIELDS = frozenset((*unmarshal.INT64, "OomKillDisable", "BlkioWeight", *unmarshal.STRING, *DEVICES)) - {
     "OomScoreAdj",
@@ -68,113 +68,141 @@ FIELDS = frozenset((*unmarshal.INT64, "OomKillDisable", "BlkioWeight", *unmarsha
 }
 
 
-def check(host_config: dict[str, Any], trees: Sequence[Hierarchy] = (), *, update: bool = False) -> list[str]:
-    """Check the resource options in `host_config` on a machine with the cgroup trees `trees` (default: what is mounted);
-    returns docker's warnings.
+class Judged(NamedTuple):
+    """What of the asked limits this machine does: `host_config` without the rest, and docker's `warnings` about the rest."""
 
-    What this machine cannot do is taken out of `host_config`. With `update` they are the changes to a container: a swap
-    limit may then come without a memory limit, which the container has already. Raises InvalidParameter.
+    host_config: HostConfig
+    warnings: tuple[str, ...] = ()
+
+    def without(self, words: str, changes: HostConfig) -> Judged:
+        """One more thing discarded: `changes` is what is there in its place, `words` docker's warning."""
+        return Judged({**self.host_config, **changes}, (*self.warnings, words))
+
+    def warned(self, *words: str) -> Judged:
+        """One more thing said."""
+        return Judged(self.host_config, (*self.warnings, *words))
+
+
+def check(host_config: HostConfig, trees: Sequence[Hierarchy] = (), *, update: bool = False) -> Judged:
+    """Check the resource options in `host_config` on a machine with the cgroup trees `trees` (default: what is mounted).
+
+    What this machine cannot do is left out of the answer's host configuration; `host_config` stays as it is. With `update`
+    it has the changes to a container: a swap limit may then come without a memory limit, which the container has already.
+    Raises InvalidParameter.
     """
     unmarshal.check(host_config, update=update)
     score = host_config.get("OomScoreAdj") or 0
     if not -1000 <= score <= 1000:
         raise InvalidParameter(f"Invalid value {score}, range for oom score adj is [-1000, 1000]")
+    judged = Judged(host_config)
     if not any(host_config.get(key) for key in FIELDS) and host_config.get("MemorySwappiness") is None:
-        return []
+        return judged
     trees = trees or hierarchies()
     able = present(trees)
-    warnings: list[str] = []
-    _memory(host_config, able, warnings, update)
-    _other_memory(host_config, able, warnings)
-    _pids(host_config, able, warnings)
-    _cpus(host_config, able, warnings)
-    _shares(host_config, able, warnings)
-    _cpuset(host_config, able, warnings, trees)
-    _blkio(host_config, able, warnings)
-    return warnings
+    judged = _memory(judged, able, update)
+    judged = _swappiness(judged, able)
+    judged = _reservation(judged, able)
+    judged = _kernel_memory(judged)
+    judged = _oom_kill(judged, able)
+    judged = _pids(judged, able)
+    judged = _cpus(judged, able)
+    judged = _shares(judged, able)
+    judged = _cpuset(judged, able, trees)
+    return _blkio(judged, able)
 
 
-def _memory(host: dict[str, Any], able: frozenset[str], warnings: list[str], update: bool) -> None:
+def _memory(judged: Judged, able: frozenset[str], update: bool) -> Judged:
     """Memory, and memory with swap."""
-    memory = host.get("Memory") or 0
+    memory = judged.host_config.get("Memory") or 0
     if memory and memory < MIN_MEMORY:
         raise InvalidParameter("Minimum memory limit allowed is 6MB")
     if memory and "memory" not in able:
-        warnings.append(
-            "Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded."
+        words = "Your kernel does not support memory limit capabilities or the cgroup is not mounted. Limitation discarded."
+        judged, memory = judged.without(words, {"Memory": 0, "MemorySwap": -1}), 0
+    if memory and judged.host_config.get("MemorySwap", 0) != -1 and "memory_swap" not in able:
+        judged = judged.without(
+            "Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.",
+            {"MemorySwap": -1},
         )
-        memory = host["Memory"] = 0
-        host["MemorySwap"] = -1
-    if memory and host.get("MemorySwap", 0) != -1 and "memory_swap" not in able:
-        warnings.append(
-            "Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap."
-        )
-        host["MemorySwap"] = -1
-    swap = host.get("MemorySwap") or 0
+    swap = judged.host_config.get("MemorySwap") or 0
     if swap < -1 or (memory and 0 < swap < memory):
         raise InvalidParameter("Minimum memoryswap limit should be larger than memory limit, see usage")
     if not memory and swap > 0 and not update:
         raise InvalidParameter("You should always set the Memory limit when using Memoryswap limit, see usage")
+    return judged
 
 
-def _other_memory(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> None:
-    """Swappiness, the soft limit, the kernel's memory, and no OOM killer."""
-    if host.get("MemorySwappiness") == -1:
-        host["MemorySwappiness"] = None
-    swappiness = host.get("MemorySwappiness")
+def _swappiness(judged: Judged, able: frozenset[str]) -> Judged:
+    swappiness = judged.host_config.get("MemorySwappiness")
+    if swappiness == -1:  # not asked for
+        return Judged({**judged.host_config, "MemorySwappiness": None}, judged.warnings)
     if swappiness is not None and not 0 <= swappiness <= 100:
         raise InvalidParameter(f"Invalid value: {swappiness}, valid memory swappiness range is 0-100")
-    if swappiness is not None and "memory_swappiness" not in able:
-        warnings.append(
-            "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
-            "Memory swappiness discarded."
-        )
-        host["MemorySwappiness"] = None
-    _reservation(host, able, warnings)
-    if kernel := host.get("KernelMemory"):
-        if kernel < MIN_MEMORY:
-            raise InvalidParameter("Minimum kernel memory limit allowed is 6MB")
-        # Since Linux 5.16 the file takes a value and keeps none (commit 58056f77502f); cgroup v2 never had one.
-        warnings.append("Specifying a kernel memory limit is deprecated and will be removed in a future release.")
-        warnings.append(
-            "Your kernel does not support kernel memory limit capabilities or the cgroup is not mounted. Limitation discarded."
-        )
-        host["KernelMemory"] = 0
-    if host.get("OomKillDisable") and "oom_kill_disable" not in able:
-        warnings.append("Your kernel does not support OomKillDisable. OomKillDisable discarded.")
-        host["OomKillDisable"] = None
-    if host.get("OomKillDisable") and not host.get("Memory"):
-        warnings.append(
-            "OOM killer is disabled for the container, but no memory limit is set, "
-            "this can result in the system running out of resources."
-        )
+    if swappiness is None or "memory_swappiness" in able:
+        return judged
+    return judged.without(
+        "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
+        "Memory swappiness discarded.",
+        {"MemorySwappiness": None},
+    )
 
 
-def _reservation(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> None:
-    reservation, memory = host.get("MemoryReservation") or 0, host.get("Memory") or 0
+def _reservation(judged: Judged, able: frozenset[str]) -> Judged:
+    """The soft limit."""
+    reservation, memory = judged.host_config.get("MemoryReservation") or 0, judged.host_config.get("Memory") or 0
     if reservation and reservation < MIN_MEMORY:
         raise InvalidParameter("Minimum memory reservation allowed is 6MB")
     if memory and memory < reservation:
         raise InvalidParameter("Minimum memory limit can not be less than memory reservation limit, see usage")
-    if reservation and "memory_reservation" not in able:
-        warnings.append(
-            "Your kernel does not support memory soft limit capabilities or the cgroup is not mounted. Limitation discarded."
+    if not reservation or "memory_reservation" in able:
+        return judged
+    return judged.without(
+        "Your kernel does not support memory soft limit capabilities or the cgroup is not mounted. Limitation discarded.",
+        {"MemoryReservation": 0},
+    )
+
+
+def _kernel_memory(judged: Judged) -> Judged:
+    """Since Linux 5.16 the file takes a value and keeps none (commit 58056f77502f); cgroup v2 never had one."""
+    kernel = judged.host_config.get("KernelMemory")
+    if not kernel:
+        return judged
+    if kernel < MIN_MEMORY:
+        raise InvalidParameter("Minimum kernel memory limit allowed is 6MB")
+    return judged.warned("Specifying a kernel memory limit is deprecated and will be removed in a future release.").without(
+        "Your kernel does not support kernel memory limit capabilities or the cgroup is not mounted. Limitation discarded.",
+        {"KernelMemory": 0},
+    )
+
+
+def _oom_kill(judged: Judged, able: frozenset[str]) -> Judged:
+    """No OOM killer."""
+    if judged.host_config.get("OomKillDisable") and "oom_kill_disable" not in able:
+        words = "Your kernel does not support OomKillDisable. OomKillDisable discarded."
+        judged = judged.without(words, {"OomKillDisable": None})
+    if judged.host_config.get("OomKillDisable") and not judged.host_config.get("Memory"):
+        judged = judged.warned(
+            "OOM killer is disabled for the container, but no memory limit is set, "
+            "this can result in the system running out of resources."
         )
-        host["MemoryReservation"] = 0
+    return judged
 
 
-def _pids(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> None:
-    if host.get("PidsLimit") is not None and "pids_limit" not in able:
-        if host["PidsLimit"] > 0:
-            warnings.append(
-                "Your kernel does not support PIDs limit capabilities or the cgroup is not mounted. PIDs limit discarded."
-            )
-        host["PidsLimit"] = None
+def _pids(judged: Judged, able: frozenset[str]) -> Judged:
+    most = judged.host_config.get("PidsLimit")
+    if most is None or "pids_limit" in able:
+        return judged
+    if most > 0:
+        judged = judged.warned(
+            "Your kernel does not support PIDs limit capabilities or the cgroup is not mounted. PIDs limit discarded."
+        )
+    return Judged({**judged.host_config, "PidsLimit": None}, judged.warnings)
 
 
-def _cpus(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> None:
+def _cpus(judged: Judged, able: frozenset[str]) -> Judged:
     """How much of the CPUs' time at most: as a number of CPUs, or as a quota in a period."""
-    nano, period, quota = (host.get(key) or 0 for key in ("NanoCpus", "CpuPeriod", "CpuQuota"))
+    host = judged.host_config
+    nano, period, quota = host.get("NanoCpus") or 0, host.get("CpuPeriod") or 0, host.get("CpuQuota") or 0
     if nano > 0 and period > 0:
         raise InvalidParameter("Conflicting options: Nano CPUs and CPU Period cannot both be set")
     if nano > 0 and quota > 0:
@@ -191,47 +219,55 @@ def _cpus(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> No
     if 0 < quota < MIN_QUOTA:
         raise InvalidParameter("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     if (period or quota) and "cpu_quota" not in able:
-        warnings.append("Your kernel does not support CPU CFS scheduler. CPU period/quota discarded.")
-        host["CpuPeriod"] = host["CpuQuota"] = 0
+        words = "Your kernel does not support CPU CFS scheduler. CPU period/quota discarded."
+        judged = judged.without(words, {"CpuPeriod": 0, "CpuQuota": 0})
     if (host.get("CpuPercent") or 0) > 0:  # of Windows
-        warnings.append("linux does not support CPU percent. Percent discarded.")
-        host["CpuPercent"] = 0
+        judged = judged.without("linux does not support CPU percent. Percent discarded.", {"CpuPercent": 0})
+    return judged
 
 
-def _shares(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> None:
+def _shares(judged: Judged, able: frozenset[str]) -> Judged:
     """How the CPUs are divided among those who want more than there is."""
-    shares = host.get("CpuShares") or 0
+    shares = judged.host_config.get("CpuShares") or 0
     if shares < 0:
         raise InvalidParameter("shares: invalid argument")
     if shares and shares < MIN_SHARES:
         raise InvalidParameter(f"the minimum allowed cpu-shares is {MIN_SHARES}")
     if shares > MAX_SHARES:
         raise InvalidParameter(f"the maximum allowed cpu-shares is {MAX_SHARES}")
-    if shares and "cpu_shares" not in able:
-        warnings.append("Your kernel does not support CPU shares or the cgroup is not mounted. Shares discarded.")
-        host["CpuShares"] = 0
+    if not shares or "cpu_shares" in able:
+        return judged
+    words = "Your kernel does not support CPU shares or the cgroup is not mounted. Shares discarded."
+    return judged.without(words, {"CpuShares": 0})
 
 
-def _cpuset(host: dict[str, Any], able: frozenset[str], warnings: list[str], trees: Sequence[Hierarchy]) -> None:
+def _cpuset(judged: Judged, able: frozenset[str], trees: Sequence[Hierarchy]) -> Judged:
     """Which CPUs and which memory nodes."""
-    asked = [key for key in ("CpusetCpus", "CpusetMems") if host.get(key)]
-    if asked and "cpuset_cpus" not in able:
-        warnings.append("Your kernel does not support cpuset or the cgroup is not mounted. Cpuset discarded.")
-        host["CpusetCpus"] = host["CpusetMems"] = ""
-        return
-    for key in asked:
-        kind, words = ("cpus", "CPUs") if key == "CpusetCpus" else ("mems", "memory nodes")
-        value, available = host[key], available_cpuset(trees, kind)
+    asked = (
+        ("cpus", "CPUs", judged.host_config.get("CpusetCpus")),
+        ("mems", "memory nodes", judged.host_config.get("CpusetMems")),
+    )
+    if any(value for _, _, value in asked) and "cpuset_cpus" not in able:
+        words = "Your kernel does not support cpuset or the cgroup is not mounted. Cpuset discarded."
+        return judged.without(words, {"CpusetCpus": "", "CpusetMems": ""})
+    for kind, what, value in asked:
+        if not value:
+            continue
+        available = available_cpuset(trees, kind)
         try:
             there = numbers(value) <= numbers(available)
         except ValueError as error:
             raise InvalidParameter(f"Invalid value {value} for cpuset {kind}: {error}") from None
         if not there:
-            raise InvalidParameter(f"Requested {words} are not available - requested {value}, available: {available}")
+            raise InvalidParameter(f"Requested {what} are not available - requested {value}, available: {available}")
+    return judged
 
 
 def numbers(text: str) -> set[int]:
-    """The numbers in a list like ``0-2,5`` (cpuset(7), Formats; docker's subset of it). Raises ValueError in docker's words."""
+    """The numbers in `text`, a list like ``0-2,5`` (cpuset(7), Formats; docker's subset of it).
+
+    Raises ValueError in docker's words.
+    """
     found: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", part)
@@ -244,27 +280,48 @@ def numbers(text: str) -> set[int]:
     return found
 
 
-def _blkio(host: dict[str, Any], able: frozenset[str], warnings: list[str]) -> None:
+def _blkio(judged: Judged, able: frozenset[str]) -> Judged:
     """Weights, and rates for single disks."""
-    weight = host.get("BlkioWeight") or 0
+    weight = judged.host_config.get("BlkioWeight") or 0
     if weight and not MIN_WEIGHT <= weight <= MAX_WEIGHT:
         raise InvalidParameter("Range of blkio weight is from 10 to 1000")
     if weight and "blkio_weight" not in able:
-        warnings.append("Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.")
-        host["BlkioWeight"] = 0
-    for key, (field, number, words) in DEVICES.items():
-        entries = [{number: 0, **entry} for entry in host.get(key) or ()]  # the caller's own stay as they are
-        if number == "Weight":
-            entries = [entry for entry in entries if entry["Weight"]]  # 0 is the disk's usual weight
-        for entry in entries:
-            if number == "Weight" and not MIN_WEIGHT <= entry["Weight"] <= MAX_WEIGHT:
-                raise InvalidParameter(f"invalid weight for device: {entry.get('Path')}:{entry['Weight']}")
-            disk(entry.get("Path") or "")
-        if entries and field not in able:
-            warnings.append(words)
-            entries = []
-        if host.get(key):
-            host[key] = entries
+        words = "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded."
+        judged = judged.without(words, {"BlkioWeight": 0})
+    judged = _weights(judged, able)
+    for key in RATES:
+        judged = _rates(judged, able, key)
+    return judged
+
+
+def _weights(judged: Judged, able: frozenset[str]) -> Judged:
+    """A 0 is the disk's usual weight: no wish."""
+    asked = judged.host_config.get("BlkioWeightDevice")
+    if not asked:
+        return judged
+    entries = [entry for entry in asked if entry.get("Weight")]
+    for entry in entries:
+        if not MIN_WEIGHT <= entry["Weight"] <= MAX_WEIGHT:
+            raise InvalidParameter(f"invalid weight for device: {entry.get('Path')}:{entry['Weight']}")
+        disk(entry.get("Path") or "")
+    field, words = DEVICES["BlkioWeightDevice"]
+    if entries and field not in able:
+        return judged.without(words, {"BlkioWeightDevice": []})
+    return Judged({**judged.host_config, "BlkioWeightDevice": entries}, judged.warnings)
+
+
+def _rates(judged: Judged, able: frozenset[str], key: Rate) -> Judged:
+    asked = judged.host_config.get(key)
+    if not asked:
+        return judged
+    for entry in asked:
+        disk(entry.get("Path") or "")
+    field, words = DEVICES[key]
+    able_to = field in able
+    entries: list[ThrottleDevice] = [{"Rate": 0, **entry} for entry in asked] if able_to else []
+    host = judged.host_config.copy()
+    host[key] = entries
+    return Judged(host, judged.warnings if able_to else (*judged.warnings, words))
 
 
 def disk(path: str) -> None:

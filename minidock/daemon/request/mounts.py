@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from minidock.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from minidock.daemon.request.wire import ContainerConfig, HostConfig, Mount, MountRecord
 
 PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -42,9 +45,9 @@ class MountPoint(NamedTuple):
     recursive: bool = True
     listed: bool = True
 
-    def api(self) -> dict[str, Any]:
+    def api(self) -> dict[str, object]:
         """An entry of inspect's ``Mounts``."""
-        shown: dict[str, Any] = {"Type": self.kind}
+        shown: dict[str, object] = {"Type": self.kind}
         if self.kind == "volume":
             shown |= {"Name": self.name}
         shown |= {"Source": self.source, "Destination": self.destination}
@@ -52,17 +55,17 @@ class MountPoint(NamedTuple):
             shown |= {"Driver": "local"}
         return shown | {"Mode": self.mode, "RW": self.rw, "Propagation": self.propagation}
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> MountRecord:
         """As it is kept in config.json."""
-        return self._asdict()
+        return cast("MountRecord", {**self._asdict(), "options": [*self.options]})
 
     @classmethod
-    def from_record(cls, value: dict[str, Any]) -> MountPoint:
-        """The inverse of `record`."""
-        return cls(**{**value, "options": tuple(value["options"])})
+    def from_record(cls, value: MountRecord) -> MountPoint:
+        """The inverse of `record`: `value` is what was kept."""
+        return cls(**cast("Any", {**value, "options": tuple(value["options"])}))
 
 
-def mount_points(config: dict[str, Any], host_config: dict[str, Any]) -> list[MountPoint]:
+def mount_points(config: ContainerConfig, host_config: HostConfig) -> list[MountPoint]:
     """All mount points that a container asks for, checked, parents before children. Raises InvalidParameter.
 
     `config` is already merged with the image's: its ``Volumes`` get an anonymous volume where nothing else is mounted.
@@ -88,7 +91,10 @@ def mount_points(config: dict[str, Any], host_config: dict[str, Any]) -> list[Mo
 
 
 def parse_bind(spec: str) -> MountPoint:
-    """``-v [SOURCE:]DESTINATION[:MODE]``. A source that is not absolute names a volume."""
+    """`spec` is ``[SOURCE:]DESTINATION[:MODE]``, as ``-v`` has it. A source that is not absolute names a volume.
+
+    Raises InvalidParameter.
+    """
     parts = spec.split(":")
     bad = InvalidParameter(f"invalid volume specification: '{spec}'")
     if not 1 <= len(parts) <= 3 or not parts[0]:
@@ -115,8 +121,8 @@ def parse_bind(spec: str) -> MountPoint:
     return MountPoint(kind, destination, name=source, mode=mode or "z", rw=rw, nocopy="nocopy" in flags)
 
 
-def parse_mount(mount: dict[str, Any]) -> MountPoint:
-    """One entry of HostConfig.Mounts (``--mount``): types bind, volume and tmpfs."""
+def parse_mount(mount: Mount) -> MountPoint:
+    """`mount`, an entry of HostConfig.Mounts (``--mount``): types bind, volume and tmpfs. Raises InvalidParameter."""
     kind, source, target = mount.get("Type") or "", mount.get("Source") or "", mount.get("Target") or ""
     if kind not in ("bind", "volume", "tmpfs"):
         raise InvalidParameter(f'invalid mount config for type "{kind}": mount type unknown')
@@ -147,7 +153,7 @@ def parse_mount(mount: dict[str, Any]) -> MountPoint:
     return MountPoint(kind, destination, rw=rw, options=tuple(words))
 
 
-def _mount_bind(mount: dict[str, Any], source: str, destination: str, rw: bool, prefix: str) -> MountPoint:
+def _mount_bind(mount: Mount, source: str, destination: str, rw: bool, prefix: str) -> MountPoint:
     if not source:
         raise InvalidParameter(prefix + "field Source must not be empty")
     if not source.startswith("/"):
@@ -162,7 +168,10 @@ def _mount_bind(mount: dict[str, Any], source: str, destination: str, rw: bool, 
 
 
 def parse_tmpfs(target: str, options: str) -> MountPoint:
-    """``--tmpfs TARGET[:OPTIONS]``; docker's own noexec,nosuid,nodev come first, so that the user's word is the last."""
+    """``--tmpfs TARGET[:OPTIONS]``; docker's own noexec,nosuid,nodev come first, so that the user's word is the last.
+
+    Raises InvalidParameter for an option that tmpfs(5) does not have.
+    """
     destination = _destination(target, "", "")
     asked = [option for option in options.split(",") if option]
     for option in asked:

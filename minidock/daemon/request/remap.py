@@ -14,7 +14,10 @@ from minidock.execdriver.config import IdMap
 
 
 def id_map(path: str, user: str) -> tuple[IdMap, ...]:
-    """The map that `path` (/etc/subuid or /etc/subgid) gives to `user`; the default map for docker's own user."""
+    """The map that `path` (/etc/subuid or /etc/subgid) gives to `user`; the default map for docker's own user.
+
+    Raises InvalidParameter if it gives none.
+    """
     maps, container = [], 0
     try:
         with open(path) as f:

@@ -19,7 +19,7 @@ class SecurityOptions(Frozen):
 
 
 def parse(options: Iterable[str]) -> SecurityOptions:
-    """Both spellings, ``key=value`` and the older ``key:value``. Raises InvalidParameter in docker's words."""
+    """`options` in both spellings, ``key=value`` and the older ``key:value``. Raises InvalidParameter in docker's words."""
     result = SecurityOptions()
     for option in options:
         if option == "no-new-privileges":

@@ -6,12 +6,15 @@ what the kernel's cgroup version is. So the whole translation can be read, and t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from minidock.daemon.request import defaults, security_opt
 from minidock.daemon.request.merge import replace_or_append
 from minidock.daemon.request.mounts import MountPoint
 from minidock.execdriver.config import (
+    ALL_DEVICES,
+    DEVICE_RULES,
+    DEVICES,
     HOST,
     NEW,
     Capabilities,
@@ -27,6 +30,12 @@ from minidock.execdriver.config import (
     RootMount,
 )
 from minidock.frozen import Frozen
+
+if TYPE_CHECKING:
+    from minidock.daemon.request.wire import ContainerConfig, HostConfig, Record
+
+
+PathList = Literal["MaskedPaths", "ReadonlyPaths"]
 
 
 class Facts(Frozen):
@@ -50,7 +59,7 @@ class Facts(Frozen):
     gid_map: tuple[IdMap, ...] = ()
 
 
-def build(record: dict[str, Any], facts: Facts) -> Config:
+def build(record: Record, facts: Facts) -> Config:
     """The whole container, ready for libcontainer."""
     config, host_config = record["Config"], record["HostConfig"]
     security = security_opt.parse(host_config.get("SecurityOpt") or ())
@@ -66,7 +75,7 @@ def build(record: dict[str, Any], facts: Facts) -> Config:
         uid_map=facts.uid_map,
         gid_map=facts.gid_map,
         mounts=mounts(record, facts),
-        devices=defaults.DEVICES + facts.devices,
+        devices=DEVICES + facts.devices,
         masked_paths=paths_of(host_config, "MaskedPaths", defaults.MASKED_PATHS, privileged, security),
         readonly_paths=paths_of(host_config, "ReadonlyPaths", defaults.READONLY_PATHS, privileged, security),
         readonly_root=bool(host_config.get("ReadonlyRootfs")),
@@ -77,7 +86,7 @@ def build(record: dict[str, Any], facts: Facts) -> Config:
     )
 
 
-def process(record: dict[str, Any], facts: Facts, security: security_opt.SecurityOptions) -> Process:
+def process(record: Record, facts: Facts, security: security_opt.SecurityOptions) -> Process:
     """The command, with docker's environment around the user's."""
     config, host_config = record["Config"], record["HostConfig"]
     rows, cols = host_config.get("ConsoleSize") or (0, 0)
@@ -99,14 +108,15 @@ def process(record: dict[str, Any], facts: Facts, security: security_opt.Securit
     )
 
 
-def environment(config: dict[str, Any], extra: list[str] | None = None) -> tuple[str, ...]:
-    """PATH, HOSTNAME, TERM with a terminal, then the user's own (moby ``CreateDaemonEnvironment``); `extra` is an exec's."""
+def environment(config: ContainerConfig, extra: list[str] | None = None) -> tuple[str, ...]:
+    """PATH, HOSTNAME, TERM with a terminal, then what the user's `config` has (moby ``CreateDaemonEnvironment``); `extra` is an
+    exec's. Each is ``NAME=value``."""
     base = [defaults.PATH, f"HOSTNAME={config['Hostname']}"] + (["TERM=xterm"] if config.get("Tty") else [])
     return tuple(replace_or_append(base, [*(config.get("Env") or []), *(extra or [])]))
 
 
-def namespaces(config: dict[str, Any], host_config: dict[str, Any], facts: Facts) -> Namespaces:
-    """Own, the host's or another container's, one by one."""
+def namespaces(config: ContainerConfig, host_config: HostConfig, facts: Facts) -> Namespaces:
+    """Own, the host's or another container's, one by one: `config` and `host_config` say which."""
     joined = {kind: f"/proc/{pid}/ns/{kind}" for kind, pid in facts.joined}
     network = "none" if config.get("NetworkDisabled") else host_config.get("NetworkMode") or ""
     cgroup = host_config.get("CgroupnsMode") or ("private" if facts.cgroup_version == 2 else "host")
@@ -120,8 +130,8 @@ def namespaces(config: dict[str, Any], host_config: dict[str, Any], facts: Facts
     )
 
 
-def sysctls(host_config: dict[str, Any], spaces: Namespaces) -> tuple[tuple[str, str], ...]:
-    """In a network of its own anybody may bind to low ports and, with the host's user ids, send pings (moby
+def sysctls(host_config: HostConfig, spaces: Namespaces) -> tuple[tuple[str, str], ...]:
+    """In a network of its own (`spaces`) anybody may bind to low ports and, with the host's user ids, send pings (moby
     ``WithCommonOptions``, Docker 20.10); then what was asked for."""
     default: dict[str, str] = {}
     if spaces.net == NEW:
@@ -131,7 +141,7 @@ def sysctls(host_config: dict[str, Any], spaces: Namespaces) -> tuple[tuple[str,
     return tuple(sorted({**default, **(host_config.get("Sysctls") or {})}.items()))
 
 
-def mounts(record: dict[str, Any], facts: Facts) -> tuple[Mount, ...]:
+def mounts(record: Record, facts: Facts) -> tuple[Mount, ...]:
     """docker's default mounts, the three files of /etc, then what was asked for: the later covers the earlier."""
     host_config = record["HostConfig"]
     privileged = bool(host_config.get("Privileged"))
@@ -150,7 +160,7 @@ def _writable(mount: Mount) -> Mount:
     return Mount(mount.target, mount.type, mount.source, options, mount.propagation, mount.create)
 
 
-def _ipc_mounts(host_config: dict[str, Any], facts: Facts) -> list[Mount]:
+def _ipc_mounts(host_config: HostConfig, facts: Facts) -> list[Mount]:
     """/dev/shm and /dev/mqueue belong to the ipc namespace: they are shared with it."""
     mode, joined = host_config.get("IpcMode") or "private", dict(facts.joined)
     size = host_config.get("ShmSize") or defaults.SHM_SIZE
@@ -168,7 +178,7 @@ def _ipc_mounts(host_config: dict[str, Any], facts: Facts) -> list[Mount]:
 
 
 def mount_of(point: MountPoint) -> Mount:
-    """One of the user's mounts."""
+    """`point`, one of the user's mounts, as libcontainer has it."""
     if point.kind == "tmpfs":
         return Mount(point.destination, "tmpfs", "tmpfs", point.options)
     options = ("rbind" if point.recursive else "bind", *(() if point.rw else ("ro",)))
@@ -177,25 +187,27 @@ def mount_of(point: MountPoint) -> Mount:
 
 
 def record_is_file(point: MountPoint) -> bool:
-    """Whether the source was no directory when the container was made (``create.py`` notes it in the options)."""
+    """Whether the source of `point` was no directory when the container was made (``create.py`` notes it in the options)."""
     return "file" in point.options
 
 
 def device_rules(privileged: bool, facts: Facts) -> tuple[DeviceRule, ...]:
     """The device cgroup's list: docker's defaults and what ``--device`` adds; everything when privileged."""
-    return defaults.ALL_DEVICES if privileged else defaults.DEVICE_RULES + facts.device_rules
+    return ALL_DEVICES if privileged else DEVICE_RULES + facts.device_rules
 
 
 def paths_of(
-    host_config: dict[str, Any], key: str, default: tuple[str, ...], privileged: bool, security: security_opt.SecurityOptions
+    host_config: HostConfig, key: PathList, default: tuple[str, ...], privileged: bool, security: security_opt.SecurityOptions
 ) -> tuple[str, ...]:
-    """HostConfig's own list (an empty one counts: systempaths=unconfined), else docker's, else none when privileged."""
-    if host_config.get(key) is not None:
-        return tuple(host_config[key])
+    """HostConfig's own list under `key` (an empty one counts: systempaths=unconfined), else docker's `default`, else none when
+    privileged."""
+    own = host_config.get(key)
+    if own is not None:
+        return tuple(own)
     return () if privileged or security.systempaths_unconfined else default
 
 
-def _root_propagation(record: dict[str, Any]) -> str:
+def _root_propagation(record: Record) -> str:
     """A shared or slave mount inside needs a root that lets mount events through (runc's rule, as docker applies it)."""
     asked = {point["propagation"] for point in record.get("MountPoints") or ()}
     if asked & {"shared", "rshared"}:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from typing import Any
 
 from minidock.errors import InvalidParameter
 
@@ -18,8 +17,11 @@ MAX_PATH = 4096  # bytes: PATH_MAX
 _FREE = frozenset(("Labels",))  # only ever written down, and JSON has a form for everything
 
 
-def check(where: str, value: Any) -> None:
-    """Look at every string in `value`, keys too. Raises InvalidParameter naming the field."""
+def check(where: str, value: object) -> None:
+    """Look at every string in `value`, keys too; `where` is what holds it ("Config").
+
+    Raises InvalidParameter naming the field.
+    """
     if isinstance(value, str):
         if "\0" in value:
             raise InvalidParameter(f"invalid {where}: a NUL byte cannot be in it")
@@ -43,7 +45,7 @@ def _encodable(where: str, value: str) -> None:
 
 
 def fits(command: Iterable[str], environment: Iterable[str]) -> None:
-    """Whether execve(2) could take both. Raises InvalidParameter."""
+    """Whether execve(2) could take both, the `command` and its `environment`. Raises InvalidParameter."""
     words, variables = [*command], [*environment]
     if any(len(os.fsencode(text)) >= MAX_STRING for text in (*words, *variables) if len(text) >= MAX_STRING // 4):
         raise InvalidParameter(f"argument list too long: one argument or variable has more than {MAX_STRING - 1} bytes")
@@ -53,6 +55,9 @@ def fits(command: Iterable[str], environment: Iterable[str]) -> None:
 
 
 def short(where: str, value: str) -> None:
-    """A path, or a name to be looked up: no longer than a path can be. Raises InvalidParameter."""
+    """A path, or a name to be looked up: whether `value` is no longer than a path can be.
+
+    Raises InvalidParameter naming the field, `where`.
+    """
     if len(os.fsencode(value)) >= MAX_PATH:
         raise InvalidParameter(f"invalid {where}: longer than {MAX_PATH - 1} bytes")

@@ -6,7 +6,7 @@ same: dockerd 20.10 names the field by its path through the structs (``HostConfi
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from minidock.errors import InvalidParameter
 
@@ -36,8 +36,11 @@ DEVICES = {
 _RANGES = {"int64": (-(1 << 63), (1 << 63) - 1), "uint64": (0, (1 << 64) - 1), "uint16": (0, (1 << 16) - 1)}
 
 
-def check(host_config: dict[str, Any], *, update: bool = False) -> None:
-    """Raises InvalidParameter for the first value that does not fit. None fits everywhere: it is a field that is not there."""
+def check(host_config: Mapping[str, object], *, update: bool = False) -> None:
+    """Whether each value in `host_config` has its type. None fits everywhere: it is a field that is not there.
+
+    `update`: it is the body of an update, and called so. Raises InvalidParameter for the first that does not fit.
+    """
     where = "" if update else "HostConfig."
     owner = "UpdateConfig." if update else f"HostConfig.{where}"
     for key in INT64:
@@ -57,7 +60,7 @@ def check(host_config: dict[str, Any], *, update: bool = False) -> None:
             _fits(entry.get(number), f"{struct}.{where}{key}.{number}", kind)
 
 
-def _fits(value: Any, field: str, kind: str) -> None:
+def _fits(value: object, field: str, kind: str) -> None:
     if value is None:
         return
     if kind in _RANGES:
@@ -69,7 +72,7 @@ def _fits(value: Any, field: str, kind: str) -> None:
         raise _refused(value, field, kind)
 
 
-def _refused(value: Any, field: str, kind: str) -> InvalidParameter:
+def _refused(value: object, field: str, kind: str) -> InvalidParameter:
     """What Go's encoding/json says: of a number its text only if the field is a number too."""
     if isinstance(value, bool):
         given = "bool"

@@ -1,7 +1,7 @@
 """Every check of what a user asked for, before anything is made; in docker 20.10's words.
 
 One function per part of the request. Each takes Engine API objects (``Config``, ``HostConfig``) and raises InvalidParameter;
-`validate` calls them all and returns the warnings. What needs the engine (does that network, that image, that other
+`validate` calls them all and returns the `Request`. What needs the engine (does that network, that image, that other
 container exist?) is asked in ``create.py``.
 """
 
@@ -11,11 +11,14 @@ import ipaddress
 import os
 import re
 import stat
-from typing import Any
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from minidock.daemon.request import defaults, limits, mounts, security_opt, signals, texts
 from minidock.errors import InvalidParameter, NotSupported
 from minidock.execdriver.security import capabilities
+
+if TYPE_CHECKING:
+    from minidock.daemon.request.wire import ContainerConfig, HostConfig, UpdateConfig
 
 MAX_MAJOR, MAX_MINOR = (1 << 12) - 1, (1 << 20) - 1  # include/linux/kdev_t.h
 _LOG_OPTIONS = (
@@ -33,10 +36,23 @@ _LOG_OPTIONS = (
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKmMgGtTpP]?)(?:[iI]?[bB])?")
 
 
-def validate(config: dict[str, Any], host_config: dict[str, Any], remapped: bool) -> list[str]:
+class Request(NamedTuple):
+    """What was asked for, understood and found good: what the engine works with from here on, and the container's record has.
+
+    `config` is merged with the image's, `host_config` completed and without what this machine cannot do; of that tell docker's
+    `warnings`. `mounts`: parents before children.
+    """
+
+    config: ContainerConfig
+    host_config: HostConfig
+    mounts: tuple[mounts.MountPoint, ...]
+    warnings: tuple[str, ...]
+
+
+def validate(config: ContainerConfig, host_config: HostConfig, remapped: bool) -> Request:
     """Check a whole request (already merged with the image's config). `remapped`: user namespaces are the default here.
 
-    Returns docker's warnings. Raises InvalidParameter, or NotSupported for what this build does not do.
+    Raises InvalidParameter, or NotSupported for what this build does not do.
     """
     texts.check("Config", config)
     texts.check("HostConfig", host_config)
@@ -51,15 +67,17 @@ def validate(config: dict[str, Any], host_config: dict[str, Any], remapped: bool
     sysctls(host_config)
     log_config(host_config)
     unsupported(host_config)
-    for point in mounts.mount_points(config, host_config):
+    points = mounts.mount_points(config, host_config)
+    for point in points:
         source_exists(point)
     privileged = bool(host_config.get("Privileged"))
     _, warnings = capabilities(host_config.get("CapAdd") or (), host_config.get("CapDrop") or (), privileged)
-    return warnings + limits.check(host_config)
+    judged = limits.check(host_config)
+    return Request(config, judged.host_config, tuple(points), (*warnings, *judged.warnings))
 
 
-def process(config: dict[str, Any]) -> None:
-    """The command, its environment, directory and signal."""
+def process(config: ContainerConfig) -> None:
+    """The command in `config`, its environment, directory and signal. Raises InvalidParameter."""
     if not config.get("Entrypoint") and not config.get("Cmd"):
         raise InvalidParameter("No command specified")
     for entry in config.get("Env") or ():
@@ -80,8 +98,8 @@ def process(config: dict[str, Any]) -> None:
         raise InvalidParameter(f"invalid hostname format: {hostname}")
 
 
-def restart_policy(host_config: dict[str, Any]) -> None:
-    """no, always, unless-stopped, on-failure[:max]."""
+def restart_policy(host_config: HostConfig | UpdateConfig) -> None:
+    """no, always, unless-stopped, on-failure[:max]. Raises InvalidParameter."""
     policy = host_config.get("RestartPolicy") or {}
     name, maximum = policy.get("Name") or "", policy.get("MaximumRetryCount") or 0
     if name in ("always", "unless-stopped", "no"):
@@ -96,8 +114,11 @@ def restart_policy(host_config: dict[str, Any]) -> None:
         raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
 
 
-def modes(config: dict[str, Any], host_config: dict[str, Any], remapped: bool) -> None:
-    """Which namespaces are whose, and what cannot go together."""
+def modes(config: ContainerConfig, host_config: HostConfig, remapped: bool) -> None:
+    """Which namespaces are whose, and what in `config` and `host_config` cannot go together.
+
+    `remapped`: a user namespace is the default. Raises InvalidParameter.
+    """
     ipc = host_config.get("IpcMode") or ""
     if ipc not in ("", "none", "private", "shareable", "host") and not _container(ipc):
         raise InvalidParameter(f"Invalid IPC mode: {ipc}")
@@ -119,7 +140,7 @@ def modes(config: dict[str, Any], host_config: dict[str, Any], remapped: bool) -
         _user_namespace_conflicts(host_config)
 
 
-def _user_namespace_conflicts(host_config: dict[str, Any]) -> None:
+def _user_namespace_conflicts(host_config: HostConfig) -> None:
     if host_config.get("Privileged"):
         raise InvalidParameter(
             "privileged mode is incompatible with user namespaces.  "
@@ -135,8 +156,11 @@ def _container(mode: str) -> bool:
     return mode.startswith("container:") and len(mode) > len("container:")
 
 
-def network_conflicts(config: dict[str, Any], host_config: dict[str, Any]) -> None:
-    """What another container's or the host's network cannot be combined with (runconfig/hostconfig_unix.go)."""
+def network_conflicts(config: ContainerConfig, host_config: HostConfig) -> None:
+    """What another container's or the host's network cannot be combined with (runconfig/hostconfig_unix.go).
+
+    `config` has the hostname and the MAC address. Raises InvalidParameter.
+    """
     mode = host_config.get("NetworkMode") or "default"
     links, host = bool(host_config.get("Links")), mode == "host"
     if mode == "container" or mode == "container:":
@@ -158,8 +182,9 @@ def network_conflicts(config: dict[str, Any], host_config: dict[str, Any]) -> No
             raise InvalidParameter(f"conflicting options: {words}")
 
 
-def names(host_config: dict[str, Any]) -> None:
-    """Name servers and extra hosts: each becomes one line of resolv.conf or hosts."""
+def names(host_config: HostConfig) -> None:
+    """Name servers and extra hosts: each becomes one line of resolv.conf or hosts. Raises InvalidParameter."""
+    key: Literal["DnsSearch", "DnsOptions", "ExtraHosts"]
     for key in ("DnsSearch", "DnsOptions", "ExtraHosts"):
         for entry in host_config.get(key) or ():
             if "\n" in entry or "\r" in entry:
@@ -181,8 +206,8 @@ def names(host_config: dict[str, Any]) -> None:
             raise InvalidParameter(f'invalid IP address in add-host: "{address}"') from None
 
 
-def devices(host_config: dict[str, Any]) -> None:
-    """``--device``: the node must be there, the access a part of rwm."""
+def devices(host_config: HostConfig) -> None:
+    """``--device``: the node must be there, the access a part of rwm. Raises InvalidParameter."""
     for device in host_config.get("Devices") or ():
         path, access = device.get("PathOnHost") or "", device.get("CgroupPermissions") or "rwm"
         if set(access) - set("rwm") or len(set(access)) != len(access):
@@ -200,8 +225,8 @@ def devices(host_config: dict[str, Any]) -> None:
             raise InvalidParameter(f"invalid device cgroup rule format: '{rule}'")
 
 
-def sizes(host_config: dict[str, Any]) -> None:
-    """/dev/shm and ulimits."""
+def sizes(host_config: HostConfig) -> None:
+    """/dev/shm and ulimits. Raises InvalidParameter."""
     if (host_config.get("ShmSize") or 0) < 0:
         raise InvalidParameter("SHM size can not be less than 0")
     for limit in host_config.get("Ulimits") or ():
@@ -212,8 +237,11 @@ def sizes(host_config: dict[str, Any]) -> None:
             raise InvalidParameter(f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")
 
 
-def sysctls(host_config: dict[str, Any]) -> None:
-    """Only what belongs to a namespace that the container has for itself (runc ``configs/validate``)."""
+def sysctls(host_config: HostConfig) -> None:
+    """Only what belongs to a namespace that the container has for itself (runc ``configs/validate``).
+
+    Raises InvalidParameter.
+    """
     network, ipc = host_config.get("NetworkMode") or "", host_config.get("IpcMode") or ""
     for key in host_config.get("Sysctls") or {}:
         name = key.replace("/", ".")
@@ -230,8 +258,8 @@ def sysctls(host_config: dict[str, Any]) -> None:
             raise InvalidParameter(f"sysctl '{key}' is not allowed")
 
 
-def log_config(host_config: dict[str, Any]) -> None:
-    """json-file with max-size and max-file, or none."""
+def log_config(host_config: HostConfig) -> None:
+    """json-file with max-size and max-file, or none. Raises InvalidParameter."""
     log = host_config.get("LogConfig") or {}
     driver, options = log.get("Type") or "json-file", log.get("Config") or {}
     if driver not in ("json-file", "none"):
@@ -251,8 +279,11 @@ def log_config(host_config: dict[str, Any]) -> None:
             raise InvalidParameter(f"invalid size: '{options['max-size']}'")
 
 
-def unsupported(host_config: dict[str, Any]) -> None:
-    """What the Engine API knows and this build refuses, rather than to accept it without effect."""
+def unsupported(host_config: HostConfig) -> None:
+    """What the Engine API knows and this build refuses, rather than to accept it without effect.
+
+    Raises NotSupported, and InvalidParameter for a runtime that nobody has.
+    """
     refused = {
         "Links": "links",
         "VolumesFrom": "volumes from another container",
@@ -272,7 +303,8 @@ def unsupported(host_config: dict[str, Any]) -> None:
 
 
 def source_exists(point: mounts.MountPoint) -> None:
-    """--mount wants its host path to be there; -v makes a directory, but not in the place of, or below, something else."""
+    """--mount wants its host path, the source of `point`, to be there; -v makes a directory, but not in the place of, or below,
+    something else. Raises InvalidParameter."""
     if point.kind != "bind":
         return
     try:
@@ -295,7 +327,7 @@ def source_exists(point: mounts.MountPoint) -> None:
 
 
 def parse_size(text: str) -> int | None:
-    """``10m``, ``1.5GB``, ``-1`` (no limit, 0) as bytes (units.RAMInBytes); None if it is no size."""
+    """`text` such as ``10m``, ``1.5GB``, ``-1`` (no limit, 0) as bytes (units.RAMInBytes); None if it is no size."""
     if text == "-1":
         return 0
     match = _SIZE.fullmatch(text)

@@ -1,1 +1,2 @@
-"""The verbs that look at the whole instance. Imports every other room."""
+"""The verbs that look at the whole instance: `info`, `version`, `df`, and `teardown`, which takes all of it away. Imports every
+other room."""

@@ -1,4 +1,4 @@
-"""Which device nodes a container may make and open: Docker's default list, and its translation for cgroup v2.
+"""Which device nodes a container may make and open: rules such as Docker's (``libcontainer/devices.py``), for cgroup v2.
 
 v1 has the devices controller: lines of text written into ``devices.allow``. v2 has none; the kernel asks a BPF program
 attached to the cgroup on every mknod(2) and open(2) of a device. The program sees three numbers
@@ -21,24 +21,6 @@ import struct
 
 from minidock.libcontainer.config import DeviceRule
 from minidock.linux import bpf
-
-# What every container may use (moby oci/defaults.go and runc's AllowedDevices). Making a node is allowed for all
-# numbers, because an image's files may hold some; opening what was made is not.
-DEFAULT = (
-    DeviceRule(True, "c", -1, -1, "m"),
-    DeviceRule(True, "b", -1, -1, "m"),
-    DeviceRule(True, "c", 1, 3),  # null
-    DeviceRule(True, "c", 1, 5),  # zero
-    DeviceRule(True, "c", 1, 7),  # full
-    DeviceRule(True, "c", 1, 8),  # random
-    DeviceRule(True, "c", 1, 9),  # urandom
-    DeviceRule(True, "c", 5, 0),  # tty
-    DeviceRule(True, "c", 5, 1),  # console
-    DeviceRule(True, "c", 5, 2),  # ptmx
-    DeviceRule(True, "c", 136, -1),  # pts/*
-)
-# --privileged
-ALL = (DeviceRule(True),)
 
 # include/uapi/linux/bpf.h: enum of BPF_DEVCG_DEV_* and BPF_DEVCG_ACC_*
 _TYPE = {"b": 1, "c": 2}

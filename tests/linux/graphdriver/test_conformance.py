@@ -279,6 +279,8 @@ def test_removing_takes_what_a_container_can_leave(driver: GraphDriver) -> None:
     subprocess.run(["chattr", "+i", tree / "locked/file", tree / "locked"], check=True)
     with pytest.raises(PermissionError):  # the control: it does resist
         (tree / "locked/file").unlink()
+    (tree / "grows").write_text("x")
+    subprocess.run(["chattr", "+a", tree / "grows"], check=True)
     with open(os.fsencode(tree) + b"/\xff\xfe", "w"):
         pass
     driver.remove("one")

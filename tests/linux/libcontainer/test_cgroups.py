@@ -18,9 +18,10 @@ import pytest
 
 from minidock.errors import NotSupported, SystemFault
 from minidock.libcontainer import cgroups
-from minidock.libcontainer.cgroups import devices, hierarchy, v1, v2
+from minidock.libcontainer.cgroups import hierarchy, v1, v2
 from minidock.libcontainer.cgroups.hierarchy import hierarchies
 from minidock.libcontainer.config import Cgroup, DeviceRule
+from minidock.libcontainer.devices import ALL, RULES
 from tests.conftest import needs
 from tests.linux.libcontainer.children import in_child
 from tests.linux.libcontainer.groups import PARENT, PATH, born_in, reap, sleeper, until, v2_tree
@@ -31,7 +32,7 @@ def directories(manager: cgroups.Manager) -> set[str]:
 
 
 def test_create_and_remove(manager: cgroups.Manager) -> None:
-    manager.create(Cgroup(PATH, devices.DEFAULT))
+    manager.create(Cgroup(PATH, RULES))
     assert all(map(os.path.isdir, directories(manager)))
     assert manager.pids() == []
     manager.remove()
@@ -203,9 +204,9 @@ def opens(path: Path) -> str:
 def test_devices(manager: cgroups.Manager, tmp_path: Path, rules: str) -> None:
     """mknod and open of real device nodes, inside: null may be used, kmsg and a block device may only be made."""
     some = {
-        "default": devices.DEFAULT,
-        "all": devices.ALL,
-        "one denied": (*devices.DEFAULT, DeviceRule(False, "c", 1, 3, "rw")),
+        "default": RULES,
+        "all": ALL,
+        "one denied": (*RULES, DeviceRule(False, "c", 1, 3, "rw")),
     }[rules]
     manager.create(Cgroup(PATH, some))
     nodes = {"null": (0o020666, 1, 3), "kmsg": (0o020666, 1, 11), "disk": (0o060666, 240, 0)}

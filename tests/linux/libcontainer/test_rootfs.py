@@ -57,6 +57,10 @@ def test_the_root_is_the_overlay_and_nothing_of_the_host_is_left(box: Box) -> No
     table = box.sh("cat /proc/self/mounts").splitlines()
     assert table[0].split()[:3] == ["overlay", "/", "overlay"]
     assert not any(str(box.image.parent) in line for line in table[1:])
+    targets = [line.split()[1] for line in table]
+    assert targets.count("/") == 1, "the old root is mounted below the new one"
+    inside = ("/proc", "/dev", "/sys")
+    assert [t for t in targets[1:] if t not in inside and not t.startswith(tuple(f"{top}/" for top in inside))] == []
     box.sh("touch /written")
     assert (box.upper / "written").exists()
     assert str(box.upper) not in Path("/proc/self/mountinfo").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -150,15 +151,11 @@ RIGHT = {
     ],
 )  # fmt: skip
 def test_what_can_be_stays_as_it_is(tmp_path: Path, right: dict[str, Any]) -> None:
-    host = dict(right)
-    assert limits.check(host, machine(tmp_path)) == []
-    assert host == right
+    assert limits.check(right, machine(tmp_path)) == (right, ())
 
 
 def test_a_swappiness_of_minus_one_is_none(tmp_path: Path) -> None:
-    host: dict[str, Any] = {"MemorySwappiness": -1}
-    assert limits.check(host, machine(tmp_path)) == []
-    assert host == {"MemorySwappiness": None}
+    assert limits.check({"MemorySwappiness": -1}, machine(tmp_path)) == ({"MemorySwappiness": None}, ())
 
 
 NO = "Your kernel does not support "
@@ -187,12 +184,10 @@ DISCARDED: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
 def test_what_the_machine_cannot_do_is_discarded(
     tmp_path: Path, lacking: str, asked: dict[str, Any], words: str, kept: dict[str, Any]
 ) -> None:  # fmt: skip
-    host = dict(asked)
-    assert limits.check(host, machine(tmp_path / "lacks", (lacking,))) == [words]
-    assert host == kept
-    whole = dict(asked)  # control: the same on a machine that has it
-    assert limits.check(whole, machine(tmp_path / "has")) == []
-    assert whole == asked
+    before = copy.deepcopy(asked)
+    assert limits.check(asked, machine(tmp_path / "lacks", (lacking,))) == (kept, (words,))
+    assert asked == before  # what the user asked for is not written over
+    assert limits.check(asked, machine(tmp_path / "has")) == (asked, ())  # control: the same on a machine that has it
 
 
 def test_cpus_cannot_be_discarded(tmp_path: Path) -> None:
@@ -203,31 +198,32 @@ def test_cpus_cannot_be_discarded(tmp_path: Path) -> None:
 def test_warnings_about_what_is_possible_and_unwise(tmp_path: Path) -> None:
     trees = machine(tmp_path)
     disabled = "OOM killer is disabled for the container, but no memory limit is set, "
-    assert limits.check({"OomKillDisable": True}, trees) == [
-        disabled + "this can result in the system running out of resources."
-    ]
-    host = {"KernelMemory": 64 * MB}
-    assert limits.check(host, trees) == [
-        "Specifying a kernel memory limit is deprecated and will be removed in a future release.",
-        f"{NO}kernel memory limit capabilities{GONE}Limitation discarded.",
-    ]
-    assert host == {"KernelMemory": 0}
+    assert limits.check({"OomKillDisable": True}, trees).warnings == (
+        disabled + "this can result in the system running out of resources.",
+    )
+    assert limits.check({"KernelMemory": 64 * MB}, trees) == (
+        {"KernelMemory": 0},
+        (
+            "Specifying a kernel memory limit is deprecated and will be removed in a future release.",
+            f"{NO}kernel memory limit capabilities{GONE}Limitation discarded.",
+        ),
+    )
 
 
 def test_the_unified_hierarchy(tmp_path: Path) -> None:
     trees = unified_machine(tmp_path / "v2")
     able = {key: value for key, value in RIGHT.items() if key not in ("MemorySwappiness", "OomKillDisable")}
-    assert limits.check(dict(able), trees) == []
+    assert limits.check(able, trees) == (able, ())
     host: dict[str, Any] = {"MemorySwappiness": 5, "OomKillDisable": True}
-    assert [text.partition(" capabilities")[0] for text in limits.check(host, trees)] == [
+    assert [text.partition(" capabilities")[0] for text in limits.check(host, trees).warnings] == [
         f"{NO}memory swappiness", f"{NO}OomKillDisable. OomKillDisable discarded.",
     ]  # fmt: skip
     with pytest.raises(InvalidParameter, match="Requested CPUs are not available - requested 2, available: 0-1"):
         limits.check({"CpusetCpus": "2"}, trees)
     host = {"Memory": 64 * MB}
-    assert limits.check(host, unified_machine(tmp_path / "old", ("memory.swap.max",))) == [
-        f"{NO}swap limit capabilities{GONE}Memory limited without swap."
-    ]
+    assert limits.check(host, unified_machine(tmp_path / "old", ("memory.swap.max",))).warnings == (
+        f"{NO}swap limit capabilities{GONE}Memory limited without swap.",
+    )
 
 
 def test_what_the_caller_gave_stays_as_it_was(tmp_path: Path) -> None:
@@ -242,7 +238,7 @@ def test_what_the_caller_gave_stays_as_it_was(tmp_path: Path) -> None:
 
 
 def test_an_update_of_swap_alone(tmp_path: Path) -> None:
-    assert limits.check({"MemorySwap": 64 * MB}, machine(tmp_path), update=True) == []
+    assert limits.check({"MemorySwap": 64 * MB}, machine(tmp_path), update=True).warnings == ()
 
 
 @given(st.sets(st.integers(0, 200), min_size=1))

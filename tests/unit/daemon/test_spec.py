@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from minidock.daemon.containers.create import complete
 from minidock.daemon.request import spec
 from minidock.daemon.request.merge import merge
+from minidock.daemon.request.parse import complete
 from minidock.libcontainer.config import Capabilities, Config, DeviceRule, IdMap, RootMount
 
 # moby's daemon/pkg/oci/defaults.go, written down here once more: a test that reads our own table would see no fault in it.
@@ -50,6 +50,10 @@ def test_a_default_container_is_dockers() -> None:
     assert "size=67108864" in options(config, "/dev/shm")
     assert config.cgroup is not None
     assert config.cgroup.devices == DEVICES
+    assert [(node.path, node.kind, node.major, node.minor, node.mode, node.host_path) for node in config.devices] == [
+        ("/dev/null", "c", 1, 3, 0o666, ""), ("/dev/zero", "c", 1, 5, 0o666, ""), ("/dev/full", "c", 1, 7, 0o666, ""),
+        ("/dev/random", "c", 1, 8, 0o666, ""), ("/dev/urandom", "c", 1, 9, 0o666, ""), ("/dev/tty", "c", 5, 0, 0o666, ""),
+    ]  # fmt: skip
     assert not config.process.no_new_privileges
 
 

@@ -10,6 +10,7 @@ from minidock.libcontainer import cgroups
 from minidock.libcontainer.cgroups import devices, v1
 from minidock.libcontainer.cgroups.hierarchy import Hierarchy, parse_mountinfo, unified
 from minidock.libcontainer.config import DeviceRule
+from minidock.libcontainer.devices import ALL, RULES
 
 # Lines of real machines: Debian 12 (v2), Ubuntu 18.04 (hybrid), and a hand-made one.
 V2 = "35 24 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n"
@@ -134,15 +135,17 @@ def asks(rules: tuple[DeviceRule, ...], kind: str, major: int, minor: int, acces
         ("b", 1, 3, "r", False),  # null's numbers, but a block device
         ("c", 136, 7, "rw", True),
         ("c", 4, 64, "rw", False),
+        ("c", 10, 200, "rw", True),  # tun
+        ("c", 10, 229, "rw", False),  # fuse
     ],
 )
 def test_device_program_of_the_default_list(kind: str, major: int, minor: int, access: str, allowed: bool) -> None:
-    assert asks(devices.DEFAULT, kind, major, minor, access) == allowed
+    assert asks(RULES, kind, major, minor, access) == allowed
 
 
 def test_device_program_the_last_rule_decides() -> None:
-    assert asks(devices.ALL, "b", 8, 0, "rwm")
-    but_one = (*devices.ALL, DeviceRule(False, "c", 1, 3, "w"))
+    assert asks(ALL, "b", 8, 0, "rwm")
+    but_one = (*ALL, DeviceRule(False, "c", 1, 3, "w"))
     assert [asks(but_one, "c", 1, 3, a) for a in ("r", "w", "rw")] == [True, False, False]
     to_make = (DeviceRule(True, "b", -1, -1, "m"),)
     assert [asks(to_make, "b", 8, 0, a) for a in ("m", "r", "rm", "w", "rwm")] == [True, False, False, False, False]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,22 @@ def test_what_containers_print_is_not_for_everybody(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o640
+
+
+def test_an_entry_that_found_no_room_is_not_there_in_part(tmp_path: Path) -> None:
+    """The kernel takes a part of what is written, and then no more (here a limit of the file's size, else a full disk)."""
+    path = tmp_path / "log"
+    log = JSONFile(str(path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        log.write("stdout", b"a line that takes some room\n" * 20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    *lines, rest = path.read_bytes().split(b"\n")
+    assert rest == b"" and lines
+    assert all(json.loads(line)["log"] == "a line that takes some room\n" for line in lines)
+    assert (log.lost, log.error) == (20 - len(lines), errno.EFBIG)
+    log.write("stdout", b"more\n")
+    log.close()
+    assert json.loads(path.read_bytes().split(b"\n")[-2])["log"] == "more\n"
