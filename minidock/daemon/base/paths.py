@@ -105,7 +105,7 @@ class Paths(NamedTuple):
         """What happened to containers (``records.py``)."""
         return self.root / "records.jsonl"
 
-    def after_exit(self, id: str, run: int) -> tuple[str, ...]:
+    def exit_entry(self, id: str, run: int) -> tuple[str, ...]:
         """argv of the entry that a shim without an owner execs after the exit (``exits/entry.py``)."""
         return (sys.executable, "-m", "minidock.daemon.exits.entry", str(self.root), id, str(run))
 

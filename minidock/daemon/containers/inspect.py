@@ -56,7 +56,7 @@ def everything(engine: Engine, container: Container, size: bool) -> dict[str, An
         **found,
         "Mounts": [p.api() for p in map(MountPoint.from_record, record["MountPoints"]) if p.listed],
         "Config": container.config,
-        "NetworkSettings": network.settings(engine, container, state.running),
+        "NetworkSettings": network.shown(engine, container, state.running),
     }
 
 

@@ -74,7 +74,7 @@ def summary(engine: Engine, name: str, container: Container, state: State, size:
         "State": state.status,
         "Status": status(state),
         "HostConfig": {"NetworkMode": network.mode_of(container)},
-        "NetworkSettings": {"Networks": network.settings(engine, container, state.running)["Networks"]},
+        "NetworkSettings": {"Networks": network.shown(engine, container, state.running)["Networks"]},
         "Mounts": [p.api() for p in map(MountPoint.from_record, record["MountPoints"]) if p.listed],
     }
     if size:

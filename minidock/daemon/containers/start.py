@@ -197,7 +197,7 @@ def shim_config(engine: Engine, container: Container, run: int, attached: Attach
         log=log,
         open_stdin=bool(config.get("OpenStdin")),
         stdin_once=bool(config.get("StdinOnce")),
-        after_exit=engine.paths.after_exit(container.id, run),
+        after_exit=engine.paths.exit_entry(container.id, run),
         after_exit_mark=str(due.mark(engine, container)),
         durable=not container.host_config.get("AutoRemove"),
         attach=attached.streams() if attached else ("stdin", "stdout", "stderr"),

@@ -114,7 +114,7 @@ def restart(engine: Engine, id: str, run: int) -> None:
 
     with trace.step("spawn", "after-exit entry"):
         subprocess.Popen(
-            engine.paths.after_exit(id, run),
+            engine.paths.exit_entry(id, run),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

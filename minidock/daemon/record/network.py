@@ -173,7 +173,7 @@ def joined_network(container: Container) -> str | None:
     return mode.partition(":")[2] if mode.startswith("container:") else None
 
 
-def settings(engine: Engine, container: Container, running: bool) -> dict[str, Any]:
+def shown(engine: Engine, container: Container, running: bool) -> dict[str, Any]:
     """The Engine API's ``NetworkSettings``."""
     endpoint = endpoint_of(engine, container) if running else None
     shown: dict[str, Any] = {
