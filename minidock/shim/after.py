@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from minidock.linux import trace
 from minidock.linux.files import write, write_atomic
 from minidock.shim.jsonlog import timestamp
-from minidock.shim.protocol import ShimConfig
+from minidock.shim.protocol import Running, ShimConfig
 
 
 def path(config: ShimConfig, kind: str) -> str:
@@ -27,10 +27,10 @@ def path(config: ShimConfig, kind: str) -> str:
     return os.path.join(config.state_dir, f"{config.exec_id}.{kind}.json" if config.exec_id else f"{kind}.json")
 
 
-def prepare_run(config: ShimConfig, fields: dict[str, Any]) -> None:
+def prepare_run(config: ShimConfig, run: Running) -> None:
     """Write run.json under another name; `publish_run` makes it appear. `forget_run` is the undo, also after a fault."""
     with trace.step("write", path(config, "run")):
-        write(f"{path(config, 'run')}.new", json.dumps({"run": config.run, **fields}), durable=config.durable)
+        write(f"{path(config, 'run')}.new", json.dumps({"run": config.run, **vars(run)}), durable=config.durable)
 
 
 def publish_run(config: ShimConfig) -> None:

@@ -74,6 +74,7 @@ from typing import Any
 
 from minidock import errors
 from minidock.frozen import Frozen
+from minidock.libcontainer.cgroups.hierarchy import Hierarchy
 from minidock.linux.sockets import receive_fds
 
 MAX_MESSAGE = 8 << 20
@@ -119,6 +120,39 @@ class ShimConfig(Frozen):
     after_exit_mark: str = ""
     records: str = ""
     attributes: dict[str, str] = {}  # noqa: RUF012 — never changed
+
+
+class Running(Frozen):
+    """run.json, but for the run's number: which processes a run is, and since when. Start times are proc(5)'s clock ticks since
+    boot, `started_at` is RFC 3339."""
+
+    shim_pid: int
+    shim_start: int
+    pid: int
+    pid_start: int
+    boot_id: str
+    started_at: str
+
+
+class HandOver(Frozen):
+    """What a starter tells its shim; the descriptors come along, in the order of `names`.
+
+    `tty`: the process has a terminal. `cgroup` is the container's own ("" for an exec), in these `hierarchies`; `shared_pid`:
+    it has no pid namespace of its own that would take its processes along. `warnings` and `init_steps` have come from init so
+    far. `trace` is the request's, `steps` are those that the starter has made.
+    """
+
+    shim: ShimConfig
+    run: Running
+    names: tuple[str, ...]
+    tty: bool = False
+    cgroup: str = ""
+    hierarchies: tuple[Hierarchy, ...] = ()
+    shared_pid: bool = False
+    warnings: tuple[str, ...] = ()
+    trace: dict[str, Any] | None = None
+    steps: tuple[dict[str, Any], ...] = ()
+    init_steps: tuple[dict[str, Any], ...] = ()
 
 
 class Closed(ConnectionError):

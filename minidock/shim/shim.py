@@ -39,14 +39,14 @@ class Shim:
     `starter` is its pidfd: a child that is ending and has yet to be reaped.
     """
 
-    def __init__(self, handed: dict[str, Any], fds: dict[str, int], starter: int) -> None:
-        self._config = decode.from_dict(protocol.ShimConfig, handed["shim"])
-        self._run, self._tty, self._cgroup, self._shared_pid = (handed[k] for k in ("run", "tty", "cgroup", "shared_pid"))
-        self._hierarchies = [cgroups.Hierarchy(*tree) for tree in handed["hierarchies"]]
-        self._tracer = trace.from_request(handed["trace"], "shim")
+    def __init__(self, message: dict[str, Any], fds: dict[str, int], starter: int) -> None:
+        handed = _handed(message)
+        self._config, self._run, self._tty, self._cgroup = handed.shim, handed.run, handed.tty, handed.cgroup
+        self._shared_pid, self._hierarchies = handed.shared_pid, handed.hierarchies
+        self._tracer = trace.from_request(handed.trace, "shim")
         if self._tracer:
-            self._tracer.steps += [trace.Step(**step) for step in handed["steps"]]
-            self._tracer.own = len(handed["steps"])
+            self._tracer.steps += [trace.Step(**step) for step in handed.steps]
+            self._tracer.own = len(handed.steps)
             trace.install(self._tracer)
         self._traced = 0
         self._loop = Loop()
@@ -69,21 +69,19 @@ class Shim:
         self._peers = {owner}
         self._starter, self._lock = starter, fds.get("lock", -1)
         self._init = sync.Parent(socket.socket(fileno=fds["sync"]))
-        self._init.warnings, self._init.steps = handed["warnings"], handed["init_steps"]
+        self._init.warnings, self._init.steps = list(handed.warnings), list(handed.init_steps)
         self._released = self._exited = self._oom_noted = False
 
     @classmethod
     def rehearse(cls) -> None:
         """Take over a process that is not there, and let it go: the pages that this writes to are ours before anybody waits."""
-        names = ["connection", "listener", "stdout", "sync"]
-        nothing = {"run": {}, "tty": False, "cgroup": "", "shared_pid": False, "warnings": [], "init_steps": [], "trace": None}
-        nothing["hierarchies"] = []
+        names = ("connection", "listener", "stdout", "sync")
+        handed = protocol.HandOver(protocol.ShimConfig("", ""), protocol.Running(0, 0, 0, 0, "", ""), names)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours, theirs:
-            message = {"shim": protocol.ShimConfig("", ""), "names": names, "steps": [], **nothing}
-            protocol.send(ours, message, (ours.fileno(),) * len(names))
-            handed, fds = protocol.receive(theirs, max_fds=len(names))
-        shim = cls(handed, dict(zip(names, fds, strict=True)) | {"pidfd": -1}, -1)
+            protocol.send(ours, vars(handed), (ours.fileno(),) * len(names))
+            message, fds = protocol.receive(theirs, max_fds=len(names))
+        shim = cls(message, dict(zip(names, fds, strict=True)) | {"pidfd": -1}, -1)
         os.close(fds[names.index("stdout")])
         shim._listener.close()
         shim._init.sock.close()
@@ -103,7 +101,7 @@ class Shim:
         try:
             self._init.executed()
             after.publish_run(self._config)
-            told = {key: self._run[key] for key in ("pid", "pid_start", "started_at")}
+            told = {key: getattr(self._run, key) for key in ("pid", "pid_start", "started_at")}
             warnings, steps = self._init.warnings, self._steps() + self._init.steps
             for owner in self._peers:
                 if not owner.tell({"event": "started", **told, "warnings": warnings, "trace": steps}):
@@ -279,8 +277,16 @@ class Shim:
         peer.tell({"ok": True})
 
     def _op_state(self, peer: Peer, _message: dict[str, Any]) -> None:
-        peer.tell({"run": self._config.run, **self._run})
+        peer.tell({"run": self._config.run, **vars(self._run)})
         self._forget(peer)
+
+
+def _handed(message: dict[str, Any]) -> protocol.HandOver:
+    """The starter's message as it was made. By hand: what reads annotations would touch pages that a shim need not own."""
+    message["shim"] = decode.from_dict(protocol.ShimConfig, message["shim"])
+    message["run"] = protocol.Running(**message["run"])
+    message["hierarchies"] = tuple(cgroups.Hierarchy(*tree) for tree in message["hierarchies"])
+    return protocol.HandOver(**message)
 
 
 def _reap(pidfd: int) -> int:

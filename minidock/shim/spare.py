@@ -119,12 +119,12 @@ def _live_as_long_as(zygote: int) -> None:
 def _be_shim(channel: socket.socket, starter: int) -> NoReturn:
     """Take over what the starter (a pidfd) hands over, and run."""
     try:
-        handed, fds = protocol.receive(channel, max_fds=len(NAMES))
+        message, fds = protocol.receive(channel, max_fds=len(NAMES))
     except ConnectionError:
         _end_children()
         os._exit(0)
     channel.close()
-    shim = Shim(handed, dict(zip(handed["names"], fds, strict=True)), starter)
+    shim = Shim(message, dict(zip(message["names"], fds, strict=True)), starter)
     shim.begin()
     shim.run()
 

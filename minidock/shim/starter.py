@@ -124,31 +124,31 @@ class Starter:
         """Give the shim the little that it needs, and every descriptor. From here on the start is its to finish."""
         spec, shim = self._spec, os.getppid()
         cgroup = spec.cgroup if isinstance(spec, config.Config) else None
-        run = {
-            "shim_pid": shim,
-            "shim_start": process.start_time(shim),
-            "pid": started.pid,
-            "pid_start": process.start_time(started.pid),
-            "boot_id": _boot_id(),
-            "started_at": timestamp(),
-        }
+        run = protocol.Running(
+            shim_pid=shim,
+            shim_start=process.start_time(shim),
+            pid=started.pid,
+            pid_start=process.start_time(started.pid),
+            boot_id=_boot_id(),
+            started_at=timestamp(),
+        )
         undo.callback(after.forget_run, self._config)
         after.prepare_run(self._config, run)
         self._handed["sync"] = started.sync.sock.fileno()
-        message = {
-            "shim": self._config,
-            "run": run,
-            "tty": spec.process.tty,
-            "cgroup": cgroup.path if cgroup else "",
-            "hierarchies": self._trees if cgroup else (),
-            "shared_pid": isinstance(spec, config.Config) and spec.namespaces.pid != config.NEW,
-            "warnings": started.warnings,
-            "trace": self._request.get("trace"),
-            "steps": self._tracer.dump() if self._tracer else [],
-            "init_steps": started.trace(),
-            "names": list(self._handed),
-        }
-        protocol.send(self._channel, message, tuple(self._handed.values()))
+        handed = protocol.HandOver(
+            shim=self._config,
+            run=run,
+            names=tuple(self._handed),
+            tty=spec.process.tty,
+            cgroup=cgroup.path if cgroup else "",
+            hierarchies=tuple(self._trees) if cgroup else (),
+            shared_pid=isinstance(spec, config.Config) and spec.namespaces.pid != config.NEW,
+            warnings=tuple(started.warnings),
+            trace=self._request.get("trace"),
+            steps=tuple(self._tracer.dump()) if self._tracer else (),
+            init_steps=tuple(started.trace()),
+        )
+        protocol.send(self._channel, vars(handed), tuple(self._handed.values()))
 
     # -- descriptors
 
