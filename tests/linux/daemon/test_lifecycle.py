@@ -55,8 +55,10 @@ def log(engine: Engine, id: str, **options: Any) -> bytes:
 
 def wait_for_log(engine: Engine, id: str, text: bytes) -> None:
     """Follow the log until `text` is there."""
+    seen = b""
     for _stream, entry in logs.logs(engine, id, follow=True):
-        if text in entry:
+        seen += entry
+        if text in seen:
             return
     raise AssertionError(f"{text!r} was never logged")
 
@@ -146,7 +148,9 @@ def test_rm_wants_force_for_what_runs(box: Engine, started: Any) -> None:
 def test_restart_runs_again(box: Engine, started: Any) -> None:
     id = started("sh", "-c", "echo started; sleep 100")
     before = inspect.inspect(box, id)["State"]
+    wait_for_log(box, id, b"started\n")
     restart.restart(box, id, timeout=0)
+    wait_for_log(box, id, b"started\n" * 2)
     after = inspect.inspect(box, id)["State"]
     assert after["Status"] == "running"
     assert after["Pid"] != before["Pid"]

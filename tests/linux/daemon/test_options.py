@@ -174,7 +174,9 @@ def test_a_terminal_attached_before_the_start(box: Engine, made: Any) -> None:
         resize.resize(box, id, 33, 99)
         sock.sendall(b"stty size; tty\n")
         read_until(sock, b"33 99")
-        read_until(sock, b"/dev/")
+        after_it = read_until(sock, b"/dev/pts/").partition(b"/dev/pts/")[2]
+        if b"# " not in after_it:
+            read_until(sock, b"# ")  # the prompt: a shell that changes the terminal's mode may throw away what was typed before
         sock.sendall(b"\x10\x11")
         while sock.recv(4096):
             pass
