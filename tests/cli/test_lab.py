@@ -31,6 +31,8 @@ from tests.cli.terminal import Terminal
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LAB = CHECKOUT / "lab"
+# `./lab clean` takes away what any chapter has marked on this machine: none may run meanwhile.
+CLEANS = pytest.mark.only_one(*(f"chapter-{path.name[:2]}" for path in sorted(CHECKOUT.glob("notebooks/[0-9]*.ipynb"))))
 Result = subprocess.CompletedProcess[str]
 
 
@@ -190,6 +192,7 @@ def test_whatever_ends_it_early_says_why(copy: Path, commands: str, said: str) -
     assert f'"{said}"' in line
 
 
+@CLEANS
 def test_what_ends_the_whole_script_early_is_named_once(root: Path, tmp_path: Path) -> None:
     broken = tmp_path / "stat"
     broken.write_text("#!/bin/sh\nexit 7\n")
@@ -408,6 +411,7 @@ def test_what_the_server_saves_keeps_the_owner_of_its_folder(tmp_path: Path) -> 
 # -- clean --
 
 
+@CLEANS
 def test_clean_takes_all_of_one_instance_and_nothing_of_another(root: Path, tmp_path: Path) -> None:
     other = Cli(tmp_path / "other")
     ours = Cli(root)
@@ -430,6 +434,7 @@ def test_clean_takes_all_of_one_instance_and_nothing_of_another(root: Path, tmp_
     assert left(other.root) == []
 
 
+@CLEANS
 def test_clean_keeps_what_the_reader_made(root: Path) -> None:
     folder = CHECKOUT / "build"
     made = not folder.exists()
@@ -441,6 +446,7 @@ def test_clean_keeps_what_the_reader_made(root: Path) -> None:
         folder.rmdir()
 
 
+@CLEANS
 def test_clean_deletes_nothing_through_a_mount(root: Path, tmp_path: Path) -> None:
     Cli(root).ok("info")
     data, point = tmp_path / "data", root / "volumes" / "my dätä" / "_data"
@@ -454,6 +460,7 @@ def test_clean_deletes_nothing_through_a_mount(root: Path, tmp_path: Path) -> No
     assert not root.exists()
 
 
+@CLEANS
 def test_clean_leaves_a_state_folder_that_is_a_disk_of_its_own(root: Path) -> None:
     root.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", root], check=True)

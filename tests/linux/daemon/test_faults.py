@@ -79,7 +79,8 @@ def traces(engine: Engine) -> Traces:
     tables = ("names", "addresses", "ports")
     rows = frozenset((t, *row) for t in tables for row in engine.links.execute(f"SELECT * FROM {t}").fetchall())
     folders = (paths.containers, paths.tmp, paths.volumes, paths.root / "overlay", paths.run, paths.exec)
-    files = frozenset(str(f / n) for f in folders if f.exists() for n in os.listdir(f) if "zygote" not in n)
+    there = [str(f / n) for f in folders if f.exists() for n in os.listdir(f) if "zygote" not in n]
+    files = frozenset(name for name in there if name != f"{paths.exec}/looked")  # one for the instance, from the first exec on
     cgroups, processes = set(), set()
     for top in Path("/sys/fs/cgroup").glob(f"*/{paths.instance}"):
         for folder, _names, _files in os.walk(top):

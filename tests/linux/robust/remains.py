@@ -104,7 +104,7 @@ def _files(paths: Paths) -> frozenset[str]:
 def _furniture(paths: Paths, name: str) -> bool:
     """What an instance has once it has been used, and keeps."""
     base = os.path.basename(name)
-    return base.startswith(("zygote", "linkgraph.db", "reserve", "records.jsonl", "cgroups")) or name.startswith(
+    return base.startswith(("zygote", "linkgraph.db", "reserve", "records.jsonl", "cgroups", "looked")) or name.startswith(
         (f"{paths.seccomp}/", f"{paths.root}/network")
     )
 
