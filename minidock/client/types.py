@@ -1,13 +1,10 @@
 """docker.types, ours: the dicts that docker-py's API takes and makes (`HostConfig`, `Mount`, `Ulimit`, `LogConfig`, …).
 
 All of them are dicts in the Engine API's spelling, so they go to the engine as they are. The keyword forms are translated by
-`convert`. `HOST_CONFIG` is the whole of ``create_host_config``: one row a keyword.
-
-Source: docker-py 7 ``docker.types``; Engine API 1.41.
+`convert`. `HOST_CONFIG` is the whole of ``create_host_config``: one row a keyword. Source: docker-py 7 ``docker.types``.
 """
 
 # ruff: noqa: ARG002 — docker-py's signatures, with arguments that mean nothing without HTTP, swarm or old API versions
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

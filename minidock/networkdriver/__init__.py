@@ -1,4 +1,10 @@
-"""What the daemon asks of a network, and what a container gets from one (Docker 1.x's ``daemon/networkdriver``)."""
+"""What the daemon asks of a network, and what a container gets from one (Docker 1.x's ``daemon/networkdriver``).
+
+Here lie the drivers (`bridge`; host, none and container in `modes`), the allocator of addresses, the firewall's rules and the
+texts of a container's files in /etc. A driver knows no container but its id, and no image.
+
+May import: `errors`, `linux`, `linkgraph`.
+"""
 
 from __future__ import annotations
 
