@@ -19,6 +19,7 @@ was not at the beginning, and belongs to no container, is a leak. Other instance
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shlex
@@ -223,7 +224,8 @@ def _hierarchy_folders(pattern: str) -> Iterator[Path]:
     """Folders directly below the root of each cgroup hierarchy, v1 and v2, that match `pattern`."""
     roots = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup" in line}
     for root in sorted(roots):
-        yield from (p for p in sorted(Path(root).glob(pattern)) if p.is_dir())
+        # glob(3)'s way: a folder that goes while it is looked at (another instance's) is not there
+        yield from (Path(found) for found in sorted(glob.glob(f"{root}/{pattern}")) if os.path.isdir(found))
 
 
 def _cgroups(prefix: str) -> Iterator[Path]:
@@ -231,7 +233,7 @@ def _cgroups(prefix: str) -> Iterator[Path]:
     for pattern in (f"{prefix}*", f"minidock*/{prefix}*"):
         for folder in _hierarchy_folders(pattern):
             yield folder
-            yield from (p for p in folder.rglob("*") if p.is_dir())
+            yield from (Path(above, name) for above, names, _files in os.walk(folder) for name in names)
 
 
 def _rules(prefix: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -187,25 +186,16 @@ def columns(table: str) -> list[dict[str, str]]:
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
-def dockers_stats(pair: Pair) -> str:
-    """What docker shows of both. On a busy machine its daemon counts no process yet in a container that it has just started."""
-    deadline = time.monotonic() + 60
-    while True:
-        shown = pair.docker("stats", "--no-stream", "up", "made").stdout.decode()
-        if columns(shown)[0]["PIDS"] != "0" or time.monotonic() > deadline:
-            return shown
-
-
 def test_stats_has_dockers_table(pair: Pair) -> None:
     """The same columns in the same order, and the same figures but for those that measure."""
     mine = pair.cli.ok("stats", "--no-stream", "up", "made")
-    ours, other = columns(mine), columns(dockers_stats(pair))
+    ours, other = columns(mine), columns(pair.docker("stats", "--no-stream", "up", "made").stdout.decode())
     assert list(ours[0]) == list(other[0])
     assert [row["NAME"] for row in ours] == ["up", "made"]
     assert len(ours[0]["CONTAINER ID"]) == 12
     assert re.fullmatch(r"\d+\.\d\d%", ours[0]["CPU %"])
-    for column in ("PIDS", "NET I/O"):
-        assert [row[column] for row in ours] == [row[column] for row in other], column
+    assert [row["NET I/O"] for row in ours] == [row["NET I/O"] for row in other]
+    assert [row["PIDS"] for row in ours] == ["1", "0"]  # a literal: on a busy machine docker's own shows 0 for what runs
     assert ours[1] | {"CONTAINER ID": ""} == other[1] | {"CONTAINER ID": ""}  # one that does not run: zeros
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING
 
 from minidock.daemon.base import proc
@@ -124,9 +124,10 @@ def end_run(engine: Engine, container: Container) -> None:
     if running is None:
         removal.remove_cgroup(container)
         return
-    proc.signal(running.started.pid, running.started.pid_start, signal.SIGKILL)
-    running.wait()
-    running.release()
+    with closing(running), suppress(SystemFault):  # a shim that takes the start back by itself says why in the place of an exit
+        proc.signal(running.started.pid, running.started.pid_start, signal.SIGKILL)
+        running.wait()
+        running.release()
 
 
 def configure(engine: Engine, container: Container, etc: tuple[Mount, ...]) -> Config:
