@@ -116,6 +116,7 @@ def test_each_way_in_which_a_stream_is_none(shell: Cli, files: dict[str, str], c
         assert done.returncode == 0 and done.stdout, (redirected, done)
     done = run(shell, command, ">/dev/full", **files)
     assert (done.returncode, done.stderr) == (1, usual.stderr + FULL)
+    shell.ok("wait", "done")  # what could not write its output did not wait for the end of what it had started
     broken = (1, usual.stderr + "write /dev/stdout: broken pipe\n") if command.startswith(PROXIES) else (141, usual.stderr)
     assert unread(shell, command, **files) == broken
 
