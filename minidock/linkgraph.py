@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from minidock.errors import SystemFault
-from minidock.linux import trace
+from minidock.linux import files, trace
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS names (name TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, name));
@@ -73,7 +73,9 @@ class LinkGraph:
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
+        # Two that make it at once: the change of a new file's journal mode does not wait for a lock (sqlite3_busy_handler)
+        with files.flock(f"{self.path}-lock"):
+            connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         return connection
 
