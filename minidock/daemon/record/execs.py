@@ -32,17 +32,9 @@ if TYPE_CHECKING:
     from minidock.daemon.request.wire import ExecConfig
 
 _ID = re.compile(r"[0-9a-f]{64}")
-REMEMBERED = (
-    300.0  # seconds for which the end of an exec can be asked for (moby daemon/exec.go, execCommandGC: 5 to 10 minutes)
-)
+REMEMBERED = 300.0  # seconds for which an end can be asked for (moby daemon/exec.go, execCommandGC: 5 to 10 minutes)
 LOOK_EVERY = 60.0  # seconds: how often somebody looks
-_KINDS = (
-    "sock",
-    "lock",
-    "run.json",
-    "exit.json",
-    "json",
-)  # the record last: what is left of a half forgotten one is found by it
+_KINDS = ("sock", "lock", "run.json", "exit.json", "json")  # the record last: a half forgotten one is found by it
 
 
 class Exec(Frozen):
